@@ -1,0 +1,2 @@
+//! The `midge` program.
+fn main() {}

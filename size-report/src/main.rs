@@ -1,0 +1,2 @@
+//! Size budgets.
+fn main() {}

@@ -1,0 +1,105 @@
+//! Where a member can be reached: an IP address and a UDP port.
+
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// An IPv4 or IPv6 address with a port; the key of a member row. 18 bytes.
+///
+/// IPv4 is kept as IPv4-mapped IPv6 (RFC 4291 section 2.5.5.2), so an address that a dual-stack
+/// socket reports and the same address read from a packet are equal. All zeroes means none.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address {
+    ip: [u8; 16],
+    port: u16,
+}
+
+const MAPPED: [u8; 12] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
+
+impl Address {
+    /// No address.
+    pub const NONE: Self = Self { ip: [0; 16], port: 0 };
+
+    /// An IPv4 address and port.
+    pub const fn v4(octets: [u8; 4], port: u16) -> Self {
+        let [a, b, c, d] = octets;
+        Self { ip: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d], port }
+    }
+
+    /// An IPv6 address and port; an IPv4-mapped one is the IPv4 address.
+    pub const fn v6(octets: [u8; 16], port: u16) -> Self {
+        Self { ip: octets, port }
+    }
+
+    /// The port.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The same host at another port.
+    pub const fn with_port(self, port: u16) -> Self {
+        Self { ip: self.ip, port }
+    }
+
+    /// The four octets if this is IPv4.
+    pub fn octets_v4(&self) -> Option<[u8; 4]> {
+        match self.ip {
+            [prefix @ .., a, b, c, d] if prefix == MAPPED => Some([a, b, c, d]),
+            _ => None,
+        }
+    }
+
+    /// The sixteen octets of the IPv6 (or IPv4-mapped) form.
+    pub const fn octets(&self) -> &[u8; 16] {
+        &self.ip
+    }
+
+    /// The IP address.
+    pub fn ip(&self) -> IpAddr {
+        match self.octets_v4() {
+            Some(octets) => IpAddr::V4(Ipv4Addr::from(octets)),
+            None => IpAddr::V6(Ipv6Addr::from(self.ip)),
+        }
+    }
+
+    /// Whether this is the address of one host, with a port: not unspecified, not multicast, not
+    /// the IPv4 broadcast address, port not 0. Only such addresses are sent to, accepted as a
+    /// source, or kept in a row.
+    pub fn is_usable(&self) -> bool {
+        let host = match self.ip() {
+            IpAddr::V4(ip) => !ip.is_unspecified() && !ip.is_multicast() && !ip.is_broadcast(),
+            IpAddr::V6(ip) => !ip.is_unspecified() && !ip.is_multicast(),
+        };
+        host && self.port != 0
+    }
+}
+
+impl From<SocketAddr> for Address {
+    /// The scope of a link-local IPv6 address is dropped: it means nothing on another host.
+    fn from(socket: SocketAddr) -> Self {
+        match socket {
+            SocketAddr::V4(v4) => Self::v4(v4.ip().octets(), v4.port()),
+            SocketAddr::V6(v6) => Self::v6(v6.ip().octets(), v6.port()),
+        }
+    }
+}
+
+impl From<Address> for SocketAddr {
+    fn from(address: Address) -> Self {
+        Self::new(address.ip(), address.port)
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.ip() {
+            IpAddr::V4(ip) => write!(f, "{ip}:{}", self.port),
+            IpAddr::V6(ip) => write!(f, "[{ip}]:{}", self.port),
+        }
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

@@ -1,0 +1,156 @@
+//! What a node is told when it starts.
+
+use core::fmt;
+
+use crate::address::Address;
+use crate::limits::{CLUSTER_NAME_BYTES, EPOCH_END, MEMBERS_MAX, NAME_BYTES, TAGS_BYTES};
+
+/// The settings of a node. All of it is copied by `init`.
+#[derive(Clone, Copy, Debug)]
+pub struct Config<'a> {
+    /// The cluster's name: `[A-Za-z0-9._-]`, 1 to 32 bytes. Nodes of other clusters are ignored.
+    pub cluster: &'a str,
+    /// The node's name: 1 to 32 bytes of UTF-8 without control characters.
+    pub name: &'a str,
+    /// Tags, `key=value` separated by commas, at most 128 bytes; may be empty.
+    pub tags: &'a str,
+    /// The node's id; 0 = none.
+    pub id: u64,
+    /// The address that the other members reach this node at.
+    pub advertise: Address,
+    /// The start of this agent in Unix milliseconds, or a boot counter where there is no clock, or
+    /// 0: then the fleet repairs it, should it hold an earlier life of this address. Below 2^42.
+    pub epoch: u64,
+    /// The protocol period in milliseconds, 50 to 60,000; the same on every node (default 1,000).
+    pub period_ms: u32,
+    /// How long a leaver goes on answering, in milliseconds, 0 to 60,000 (default 3,000).
+    pub linger_ms: u32,
+    /// Lifeguard's extensions (default on). Off is for comparison only: plain SWIM then suspects
+    /// healthy members whenever this node is slow.
+    pub lifeguard: bool,
+}
+
+impl<'a> Config<'a> {
+    /// The defaults for a node of this name at this address, in the cluster `default`.
+    pub const fn new(name: &'a str, advertise: Address) -> Self {
+        Self {
+            cluster: "default",
+            name,
+            tags: "",
+            id: 0,
+            advertise,
+            epoch: 0,
+            period_ms: 1_000,
+            linger_ms: 3_000,
+            lifeguard: true,
+        }
+    }
+
+    /// Checks every field against its range. `capacity` is the size of the member table.
+    pub fn validate(&self, capacity: usize) -> Result<(), ConfigError> {
+        if !(1..=MEMBERS_MAX).contains(&capacity) {
+            return Err(ConfigError::Capacity);
+        }
+        validate_cluster(self.cluster)?;
+        validate_name(self.name)?;
+        validate_tags(self.tags)?;
+        if !self.advertise.is_usable() {
+            return Err(ConfigError::Advertise);
+        }
+        if self.epoch >= EPOCH_END {
+            return Err(ConfigError::Epoch);
+        }
+        if !(50..=60_000).contains(&self.period_ms) {
+            return Err(ConfigError::Period);
+        }
+        if self.linger_ms > 60_000 {
+            return Err(ConfigError::Linger);
+        }
+        Ok(())
+    }
+}
+
+/// What is wrong with a [`Config`] or a request to change it. Nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The member table has no room for the node itself, or more rows than can be numbered.
+    Capacity,
+    /// The cluster name is empty, longer than 32 bytes, or has other characters than
+    /// `[A-Za-z0-9._-]`.
+    Cluster,
+    /// The name is empty, longer than 32 bytes, or has control characters.
+    Name,
+    /// The tags are longer than 128 bytes in all, or one is not `key=value`, or a key repeats.
+    Tags,
+    /// The advertised address is not one host's address and port.
+    Advertise,
+    /// The epoch is 2^42 or more.
+    Epoch,
+    /// The period is not within 50 ms to 60,000 ms.
+    Period,
+    /// The linger time is more than 60,000 ms.
+    Linger,
+    /// The node is leaving and takes no changes.
+    Leaving,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Capacity => "the member table must have 1 to 65,534 rows",
+            Self::Cluster => "a cluster name has 1 to 32 characters of A-Z a-z 0-9 . _ -",
+            Self::Name => "a name has 1 to 32 bytes and no control characters",
+            Self::Tags => {
+                "tags are key=value, each key once, of A-Z a-z 0-9 . _ -, at most 128 bytes in all"
+            }
+            Self::Advertise => "the advertised address must be one host's address with a port",
+            Self::Epoch => "the epoch must be below 2^42",
+            Self::Period => "the period must be 50 to 60000 ms",
+            Self::Linger => "the linger time must be at most 60000 ms",
+            Self::Leaving => "the node is leaving",
+        })
+    }
+}
+
+impl core::error::Error for ConfigError {}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+}
+
+/// Checks a cluster name.
+pub fn validate_cluster(cluster: &str) -> Result<(), ConfigError> {
+    if cluster.len() <= CLUSTER_NAME_BYTES && is_word(cluster) {
+        Ok(())
+    } else {
+        Err(ConfigError::Cluster)
+    }
+}
+
+/// Checks a node's name.
+pub fn validate_name(name: &str) -> Result<(), ConfigError> {
+    if name.is_empty() || name.len() > NAME_BYTES || name.chars().any(char::is_control) {
+        return Err(ConfigError::Name);
+    }
+    Ok(())
+}
+
+/// Checks tags: `key=value` separated by commas, keys of `[A-Za-z0-9._-]` and each once, values
+/// without control characters.
+pub fn validate_tags(tags: &str) -> Result<(), ConfigError> {
+    if tags.is_empty() {
+        return Ok(());
+    }
+    if tags.len() > TAGS_BYTES || tags.chars().any(char::is_control) {
+        return Err(ConfigError::Tags);
+    }
+    for (at, tag) in tags.split(',').enumerate() {
+        let Some((key, _)) = tag.split_once('=') else { return Err(ConfigError::Tags) };
+        let repeated = tags.split(',').take(at).any(|t| t.split_once('=').map(|s| s.0) == Some(key));
+        if !is_word(key) || repeated {
+            return Err(ConfigError::Tags);
+        }
+    }
+    Ok(())
+}

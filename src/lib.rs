@@ -1,0 +1,34 @@
+//! midge: cluster membership for fleets of any size, in fixed memory.
+//!
+//! This crate is the core: state machines without input or output. It has no clock, no socket, no
+//! randomness and no heap; time, datagrams and entropy are handed in, datagrams, deadlines and
+//! events are pulled out. The agent for Linux is the package `midge-agent`, which drives a
+//! [`Node`] from one loop; firmware that only wants membership drives a [`Swim`] alone.
+//!
+//! Where to read on, from the outside in: [`node`] wires the parts together, [`member`] decides
+//! who is alive, [`wire`] says what travels, [`limits`] holds every capacity.
+#![no_std]
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod address;
+pub mod config;
+pub mod event;
+pub mod limits;
+pub mod member;
+pub mod node;
+pub mod reject;
+pub mod rng;
+pub mod time;
+pub mod wire;
+
+pub use address::Address;
+pub use config::{Config, ConfigError};
+pub use event::{Change, Event};
+pub use member::{ForgetError, Incarnation, JoinError, Member, State, Stats, Status, Swim};
+pub use node::{Node, Transmit};
+pub use reject::Reject;
+pub use time::{Duration, Instant};
