@@ -147,7 +147,8 @@ pub fn validate_tags(tags: &str) -> Result<(), ConfigError> {
     }
     for (at, tag) in tags.split(',').enumerate() {
         let Some((key, _)) = tag.split_once('=') else { return Err(ConfigError::Tags) };
-        let repeated = tags.split(',').take(at).any(|t| t.split_once('=').map(|s| s.0) == Some(key));
+        let repeated =
+            tags.split(',').take(at).any(|t| t.split_once('=').map(|s| s.0) == Some(key));
         if !is_word(key) || repeated {
             return Err(ConfigError::Tags);
         }

@@ -9,6 +9,6 @@ pub mod incarnation;
 pub mod swim;
 pub mod view;
 
-pub use swim::Swim;
 pub use incarnation::{Incarnation, State};
+pub use swim::Swim;
 pub use view::{ForgetError, JoinError, Member, Stats, Status};

@@ -1,12 +1,164 @@
-//! What travels.
-use serde::{Deserialize, Serialize};
-/// Why a seed refused an introduction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Refusal {
-    /// Every row is taken by a live member.
-    Full,
-    /// No protocol version in common.
-    Protocol,
-    /// Another live node uses the address.
-    Conflict,
+//! What travels: the bytes of a datagram, both ways. `docs/wire.md` is the specification.
+//!
+//! A datagram is a [`header`] and then sections: a type byte, a length, a body in postcard. This
+//! module only says what the bytes mean; it holds no state and knows no time. Everything that it
+//! decodes may come from an attacker: [`open`] checks a datagram whole, down to the last rumour,
+//! before anything acts on it, and accepts only the one encoding that it would produce itself.
+
+pub mod codec;
+pub mod header;
+pub mod introduction;
+pub mod probe;
+pub mod reconcile;
+pub mod rumour;
+#[cfg(test)]
+mod tests;
+
+pub use codec::{Builder, Malformed, Token};
+pub use header::Header;
+pub use introduction::{Challenge, Details, Hello, Refusal};
+pub use probe::PingReq;
+pub use reconcile::{Buckets, Page, PageRequest};
+pub use rumour::{Rumour, Rumours};
+
+use crate::limits::MTU_BYTES;
+use crate::reject::Reject;
+use codec::take;
+
+/// The version of the datagram format, and the protocol that this code speaks.
+pub const PROTOCOL: u8 = 1;
+
+/// Section types.
+pub mod kind {
+    /// A probe.
+    pub const PING: u8 = 1;
+    /// The answer to a probe.
+    pub const ACK: u8 = 2;
+    /// Asks a helper to probe.
+    pub const PING_REQ: u8 = 3;
+    /// A helper's answer that its probe got none.
+    pub const NACK: u8 = 4;
+    /// What is said about members.
+    pub const RUMOURS: u8 = 5;
+    /// What the sender is called.
+    pub const DETAILS: u8 = 6;
+    /// An introduction.
+    pub const HELLO: u8 = 7;
+    /// Asks for an introduction that echoes a token.
+    pub const CHALLENGE: u8 = 8;
+    /// Asks for rows of some buckets.
+    pub const PAGE_REQUEST: u8 = 9;
+    /// Rows of some buckets.
+    pub const PAGE: u8 = 10;
+    /// The digests of all buckets.
+    pub const BUCKETS: u8 = 11;
+    /// An introduction is refused.
+    pub const REFUSED: u8 = 12;
+}
+
+/// One section, decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section<'a> {
+    /// [`kind::PING`]: its number.
+    Ping(Token),
+    /// [`kind::ACK`]: the number that is answered.
+    Ack(Token),
+    /// [`kind::PING_REQ`].
+    PingReq(PingReq),
+    /// [`kind::NACK`]: the number of the request.
+    Nack(Token),
+    /// [`kind::RUMOURS`].
+    Rumours(Rumours<'a>),
+    /// [`kind::DETAILS`].
+    Details(Details<'a>),
+    /// [`kind::HELLO`].
+    Hello(Hello<'a>),
+    /// [`kind::CHALLENGE`].
+    Challenge(Challenge),
+    /// [`kind::PAGE_REQUEST`].
+    PageRequest(PageRequest),
+    /// [`kind::PAGE`].
+    Page(Page<'a>),
+    /// [`kind::BUCKETS`].
+    Buckets(Buckets<'a>),
+    /// [`kind::REFUSED`].
+    Refused(Refusal),
+    /// A type that this version does not know.
+    Unknown(u8),
+}
+
+impl<'a> Section<'a> {
+    fn decode(kind: u8, body: &'a [u8]) -> Result<Self, Malformed> {
+        Ok(match kind {
+            kind::PING => Self::Ping(codec::whole(body)?),
+            kind::ACK => Self::Ack(codec::whole(body)?),
+            kind::PING_REQ => Self::PingReq(PingReq::decode(body)?),
+            kind::NACK => Self::Nack(codec::whole(body)?),
+            kind::RUMOURS => Self::Rumours(Rumours::new(body)?),
+            kind::DETAILS => Self::Details(Details::decode(body)?),
+            kind::HELLO => Self::Hello(Hello::decode(body)?),
+            kind::CHALLENGE => Self::Challenge(Challenge::decode(body)?),
+            kind::PAGE_REQUEST => Self::PageRequest(PageRequest::decode(body)?),
+            kind::PAGE => Self::Page(Page::decode(body)?),
+            kind::BUCKETS => Self::Buckets(Buckets::decode(body)?),
+            kind::REFUSED => Self::Refused(Refusal::decode(body)?),
+            unknown => Self::Unknown(unknown),
+        })
+    }
+}
+
+/// The sections of a datagram, in order. Of a datagram that [`open`] accepted, none is an error.
+#[derive(Clone, Copy, Debug)]
+pub struct Sections<'a>(&'a [u8]);
+
+impl<'a> Iterator for Sections<'a> {
+    type Item = Result<Section<'a>, Malformed>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (&kind, rest) = self.0.split_first()?;
+        self.0 = &[];
+        let Ok((length, rest)) = take::<u16>(rest) else { return Some(Err(Malformed)) };
+        let Some((body, rest)) = rest.split_at_checked(usize::from(length)) else {
+            return Some(Err(Malformed));
+        };
+        self.0 = rest;
+        Some(Section::decode(kind, body))
+    }
+}
+
+/// A datagram whose tag and sections have been checked.
+#[derive(Clone, Copy, Debug)]
+pub struct Datagram<'a> {
+    /// Who sent it.
+    pub header: Header,
+    sections: &'a [u8],
+}
+
+impl<'a> Datagram<'a> {
+    /// Its sections, in order.
+    pub fn sections(&self) -> impl Iterator<Item = Section<'a>> + use<'a> {
+        Sections(self.sections).filter_map(Result::ok)
+    }
+}
+
+/// Checks a datagram of this cluster whole.
+///
+/// # Errors
+/// [`Reject::Short`], [`Reject::Long`], [`Reject::Version`], [`Reject::Tag`] or
+/// [`Reject::Malformed`].
+pub fn open<'a>(cluster: &str, bytes: &'a [u8]) -> Result<Datagram<'a>, Reject> {
+    if bytes.len() < header::BYTES_MIN {
+        return Err(Reject::Short);
+    }
+    if bytes.len() > MTU_BYTES {
+        return Err(Reject::Long);
+    }
+    let rest = header::check(cluster, bytes)?;
+    let (header, sections) = Header::decode(rest).map_err(|Malformed| Reject::Malformed)?;
+    for section in Sections(sections) {
+        if section.is_err() {
+            return Err(Reject::Malformed);
+        }
+    }
+    Ok(Datagram { header, sections })
 }

@@ -1,0 +1,126 @@
+//! The header: 16 bytes and up to 22 more.
+//!
+//! | offset | size | what |
+//! |---|---|---|
+//! | 0 | 1 | version: 1; bit 7 is set on sealed datagrams, whose key id follows |
+//! | 1 | 4 | tag: CRC-32C over cluster name, a zero byte, the version byte, and all after the tag |
+//! | 5 | 1 | flags |
+//! | 6 | 0, 6 or 18 | the advertised address, if it is not the source address |
+//! | | 6 | epoch |
+//! | | 1 to 5 | refutation, varint |
+//! | | 4 | digest |
+
+use crc::{CRC_32_ISCSI, Crc, Table};
+
+use super::PROTOCOL;
+use super::codec::{Builder, Malformed, take, take_address, take_incarnation};
+use crate::address::Address;
+use crate::member::Incarnation;
+use crate::reject::Reject;
+
+/// The smallest header, bytes.
+pub const BYTES_MIN: usize = 17;
+
+/// CRC-32C (RFC 3720 appendix B.4): a Hamming distance of 6 up to 655 bytes, and of 4 beyond.
+static CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISCSI);
+
+const VERSION_BYTES: usize = 1;
+const TAG_BYTES: usize = 4;
+
+/// Bits of the flags byte. Those not named here are sent as 0 and ignored.
+mod flag {
+    /// An IPv4 address follows: the sender is reached there, not at the source address.
+    pub(super) const ADVERTISED_V4: u8 = 1;
+    /// The same, IPv6.
+    pub(super) const ADVERTISED_V6: u8 = 2;
+    /// The sender's table is smaller than the fleet; its digest means nothing.
+    pub(super) const PARTIAL: u8 = 4;
+    /// The sender asks for the receiver's details.
+    pub(super) const WANTS_DETAILS: u8 = 8;
+    /// The sender has left: what it says about itself is `left`, not `alive`.
+    pub(super) const LEAVING: u8 = 16;
+}
+
+/// What every datagram says about its sender.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Header {
+    /// Where the sender is reached, if that is not the source address.
+    pub advertised: Option<Address>,
+    /// The sender's table is smaller than the fleet.
+    pub partial: bool,
+    /// The sender asks for details.
+    pub wants_details: bool,
+    /// The sender is leaving.
+    pub leaving: bool,
+    /// The sender's incarnation.
+    pub incarnation: Incarnation,
+    /// The sum over the sender's live rows.
+    pub digest: u32,
+}
+
+impl Header {
+    /// The header from what follows the tag, and the sections behind it.
+    pub(super) fn decode(bytes: &[u8]) -> Result<(Self, &[u8]), Malformed> {
+        let (flags, rest) = take::<u8>(bytes)?;
+        let (advertised, rest) = match flags & (flag::ADVERTISED_V4 | flag::ADVERTISED_V6) {
+            0 => (None, rest),
+            flag::ADVERTISED_V4 => take_address(false, rest).map(|(a, rest)| (Some(a), rest))?,
+            flag::ADVERTISED_V6 => take_address(true, rest).map(|(a, rest)| (Some(a), rest))?,
+            _ => return Err(Malformed),
+        };
+        let (incarnation, rest) = take_incarnation(rest)?;
+        let (digest, rest) = take::<[u8; 4]>(rest)?;
+        let header = Self {
+            advertised,
+            partial: flags & flag::PARTIAL != 0,
+            wants_details: flags & flag::WANTS_DETAILS != 0,
+            leaving: flags & flag::LEAVING != 0,
+            incarnation,
+            digest: u32::from_le_bytes(digest),
+        };
+        Ok((header, rest))
+    }
+
+    /// Starts a datagram. The buffer has room for any header.
+    pub fn encode(&self, builder: &mut Builder<'_>) -> bool {
+        let mut flags = match self.advertised {
+            None => 0,
+            Some(address) if address.octets_v4().is_some() => flag::ADVERTISED_V4,
+            Some(_) => flag::ADVERTISED_V6,
+        };
+        flags |= if self.partial { flag::PARTIAL } else { 0 };
+        flags |= if self.wants_details { flag::WANTS_DETAILS } else { 0 };
+        flags |= if self.leaving { flag::LEAVING } else { 0 };
+        builder.put(&[PROTOCOL, 0, 0, 0, 0, flags])
+            && self.advertised.is_none_or(|address| builder.put_address(address))
+            && builder.put_incarnation(self.incarnation)
+            && builder.put(&self.digest.to_le_bytes())
+    }
+}
+
+/// Checks version and tag; what follows the tag.
+pub(super) fn check<'a>(cluster: &str, bytes: &'a [u8]) -> Result<&'a [u8], Reject> {
+    let [version, t0, t1, t2, t3, rest @ ..] = bytes else { return Err(Reject::Short) };
+    if *version != PROTOCOL {
+        return Err(Reject::Version);
+    }
+    if u32::from_le_bytes([*t0, *t1, *t2, *t3]) != tag(cluster, *version, rest) {
+        return Err(Reject::Tag);
+    }
+    Ok(rest)
+}
+
+/// Finishes a datagram: writes its tag.
+pub fn seal(cluster: &str, builder: &mut Builder<'_>) {
+    const BODY: usize = VERSION_BYTES + TAG_BYTES;
+    let tag = tag(cluster, PROTOCOL, builder.bytes().get(BODY..).unwrap_or_default());
+    builder.patch(VERSION_BYTES..BODY).copy_from_slice(&tag.to_le_bytes());
+}
+
+fn tag(cluster: &str, version: u8, rest: &[u8]) -> u32 {
+    let mut digest = CRC.digest();
+    digest.update(cluster.as_bytes());
+    digest.update(&[0, version]);
+    digest.update(rest);
+    digest.finalize()
+}

@@ -1,0 +1,200 @@
+//! Introductions: hello, challenge, details, refusal.
+//!
+//! A stranger says hello with a token of its own. The challenge gives it back, which proves that
+//! the challenger is where the hello was sent, and carries a token that the second hello gives
+//! back, which proves the same of the stranger. Only then does the hello change a row. A
+//! challenge is never longer than what it answers.
+
+use serde::{Deserialize, Serialize};
+
+use super::codec::{Builder, Malformed, Token, take, take_address, whole};
+use super::kind;
+use crate::address::Address;
+use crate::config::{validate_name, validate_tags};
+
+/// What a node says about itself: 17 bytes, and name and tags. It belongs to the incarnation in
+/// the header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Details<'a> {
+    /// A random number that tells apart two live nodes at one address.
+    pub life: [u8; 4],
+    /// The node's id; 0 = none.
+    pub id: u64,
+    /// The lowest protocol version that it speaks.
+    pub protocol_low: u8,
+    /// The highest protocol version that it speaks.
+    pub protocol_high: u8,
+    /// Its protocol period in milliseconds.
+    pub period_ms: u32,
+    /// Its name.
+    pub name: &'a str,
+    /// Its tags, `key=value` separated by commas.
+    pub tags: &'a str,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireDetails<'a> {
+    life: [u8; 4],
+    id: [u8; 8],
+    protocol_low: u8,
+    protocol_high: u8,
+    period_ms: u32,
+    name: &'a str,
+    tags: &'a str,
+}
+
+impl<'a> Details<'a> {
+    fn from_wire(wire: &WireDetails<'a>) -> Result<Self, Malformed> {
+        let ordered = (1..=wire.protocol_high).contains(&wire.protocol_low);
+        if !ordered || validate_name(wire.name).is_err() || validate_tags(wire.tags).is_err() {
+            return Err(Malformed);
+        }
+        Ok(Self {
+            life: wire.life,
+            id: u64::from_le_bytes(wire.id),
+            protocol_low: wire.protocol_low,
+            protocol_high: wire.protocol_high,
+            period_ms: wire.period_ms,
+            name: wire.name,
+            tags: wire.tags,
+        })
+    }
+
+    fn to_wire(self) -> WireDetails<'a> {
+        WireDetails {
+            life: self.life,
+            id: self.id.to_le_bytes(),
+            protocol_low: self.protocol_low,
+            protocol_high: self.protocol_high,
+            period_ms: self.period_ms,
+            name: self.name,
+            tags: self.tags,
+        }
+    }
+
+    pub(super) fn decode(body: &'a [u8]) -> Result<Self, Malformed> {
+        Self::from_wire(&whole(body)?)
+    }
+
+    /// Appends the section.
+    pub fn encode(&self, builder: &mut Builder<'_>) -> bool {
+        builder.section(kind::DETAILS, |b| b.put(&self.to_wire()))
+    }
+}
+
+/// An introduction: 25 bytes or more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hello<'a> {
+    /// To be given back by a challenge.
+    pub token: Token,
+    /// The token of the receiver's challenge.
+    pub echo: Option<Token>,
+    /// How long this node has been running, in seconds.
+    pub uptime_s: u32,
+    /// Who it is.
+    pub details: Details<'a>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireHello<'a> {
+    token: Token,
+    echo: Option<Token>,
+    uptime_s: u32,
+    #[serde(borrow)]
+    details: WireDetails<'a>,
+}
+
+impl<'a> Hello<'a> {
+    pub(super) fn decode(body: &'a [u8]) -> Result<Self, Malformed> {
+        let WireHello { token, echo, uptime_s, details } = whole::<WireHello<'a>>(body)?;
+        Ok(Self { token, echo, uptime_s, details: Details::from_wire(&details)? })
+    }
+
+    /// Appends the section.
+    pub fn encode(&self, builder: &mut Builder<'_>) -> bool {
+        let &Self { token, echo, uptime_s, details } = self;
+        builder.section(kind::HELLO, |b| {
+            b.put(&WireHello { token, echo, uptime_s, details: details.to_wire() })
+        })
+    }
+}
+
+/// The answer to a stranger: 4, 8, 14 or 26 bytes, by what is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Challenge {
+    /// To be given back by a hello.
+    pub token: Token,
+    /// The token of the hello that is answered; none if it was no hello.
+    pub echo: Option<Token>,
+    /// The source address that was seen, if it is not the one that the hello advertises. Only with
+    /// an echo.
+    pub observed: Option<Address>,
+}
+
+const OBSERVED_V4_BYTES: usize = 6;
+const OBSERVED_V6_BYTES: usize = 18;
+
+impl Challenge {
+    pub(super) fn decode(body: &[u8]) -> Result<Self, Malformed> {
+        let (token, rest) = take::<Token>(body)?;
+        if rest.is_empty() {
+            return Ok(Self { token, echo: None, observed: None });
+        }
+        let (echo, rest) = take::<Token>(rest)?;
+        let observed = match rest.len() {
+            0 => None,
+            OBSERVED_V4_BYTES => Some(take_address(false, rest)?.0),
+            OBSERVED_V6_BYTES => Some(take_address(true, rest)?.0),
+            _ => return Err(Malformed),
+        };
+        Ok(Self { token, echo: Some(echo), observed })
+    }
+
+    /// Appends the section.
+    pub fn encode(&self, builder: &mut Builder<'_>) -> bool {
+        builder.section(kind::CHALLENGE, |b| {
+            b.put(&self.token)
+                && self.echo.is_none_or(|echo| {
+                    b.put(&echo) && self.observed.is_none_or(|observed| b.put_address(observed))
+                })
+        })
+    }
+}
+
+/// Why a node refused an introduction: 1 byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Refusal {
+    /// Every row is taken by a live member.
+    Full = 1,
+    /// No protocol version in common.
+    Protocol = 2,
+    /// Another live node uses the address.
+    Conflict = 3,
+}
+
+impl Refusal {
+    pub(super) fn decode(body: &[u8]) -> Result<Self, Malformed> {
+        match whole::<u8>(body)? {
+            1 => Ok(Self::Full),
+            2 => Ok(Self::Protocol),
+            3 => Ok(Self::Conflict),
+            _ => Err(Malformed),
+        }
+    }
+
+    /// Appends the section.
+    pub fn encode(self, builder: &mut Builder<'_>) -> bool {
+        builder.section(kind::REFUSED, |b| b.put(&(self as u8)))
+    }
+}
+
+impl core::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Full => "its member table is full",
+            Self::Protocol => "no protocol version in common",
+            Self::Conflict => "another live node uses this address",
+        })
+    }
+}
