@@ -1,0 +1,86 @@
+# Every target installs what it needs first (.ci/setup: cheap, and silent when all is there).
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+MUSL := $(shell uname -m)-unknown-linux-musl
+THUMB := thumbv7em-none-eabihf
+
+STATIC := $(TARGET_DIR)/$(MUSL)/release/midge
+TINY := $(TARGET_DIR)/$(MUSL)/tiny/midge
+FIRMWARE := $(TARGET_DIR)/$(THUMB)/release/firmware
+
+# Names each function's crate the same way whichever toolchain compiles; changes no byte of code.
+SYMBOLS := -Csymbol-mangling-version=v0
+
+STATIC_FLAGS := $(SYMBOLS) -Clink-arg=-Wl,-Map=$(STATIC).map
+
+# The smallest binary. The standard library is built with the program and for size; a panic
+# stops the process at once, without a message and so without its text; the linker is musl's own
+# wrapper, with no tables for unwinding, no build id, and no padding between pages.
+NO_UNWIND := $(TARGET_DIR)/no-unwind
+TINY_FLAGS := $(SYMBOLS) -Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none \
+	-Zfmt-debug=none -Cforce-unwind-tables=no -Crelocation-model=static \
+	-Clinker=musl-gcc -Clink-self-contained=no -Lnative=$(NO_UNWIND) \
+	-Clink-arg=-Wl,-z,noseparate-code -Clink-arg=-Wl,-z,norelro -Clink-arg=-Wl,--build-id=none \
+	-Clink-arg=-Wl,--no-eh-frame-hdr -Clink-arg=-Wl,-Map=$(TINY).map
+BUILD_STD := -Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size
+
+.PHONY: help setup build test lint static tiny size firmware run doc clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+
+setup: ## install everything that any target needs
+	@.ci/setup base tests lint musl thumb nightly
+
+build: ## the agent and the library, for development
+	@.ci/setup base
+	cargo build --workspace
+
+test: ## every test: units, wire, real processes, then the simulator (optimised)
+	@.ci/setup base tests
+	cargo test --workspace
+	cargo test --profile sim --test sim
+
+lint: ## formatting, clippy, documentation, licences and sources of dependencies
+	@.ci/setup base lint
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+	.ci/dependencies
+
+static: ## one static binary with the stable toolchain
+	@.ci/setup base musl
+	RUSTFLAGS="$(STATIC_FLAGS)" .ci/cargo target $(MUSL) build --release --package midge-agent
+	@ls -l $(STATIC)
+
+tiny: ## the smallest static binary (nightly toolchain)
+	@.ci/setup base nightly
+	@mkdir -p $(NO_UNWIND) && ar rc $(NO_UNWIND)/libunwind.a
+	RUSTFLAGS="$(TINY_FLAGS)" .ci/cargo nightly build --profile tiny $(BUILD_STD) \
+		--target $(MUSL) --package midge-agent
+	@ls -l $(TINY)
+
+firmware: ## a Cortex-M4 image with membership only, to be measured
+	@.ci/setup base thumb
+	RUSTFLAGS="$(SYMBOLS)" .ci/cargo target $(THUMB) build --release \
+		--manifest-path size-report/firmware/Cargo.toml --target-dir $(TARGET_DIR)
+
+size: static tiny firmware ## bytes by section and crate, against size-report/budget.toml
+	cargo run --quiet --package size-report -- size-report/budget.toml \
+		static=$(STATIC) tiny=$(TINY) firmware=$(FIRMWARE)
+
+run: ## three nodes on loopback with a live table, until Ctrl-C
+	@.ci/setup base
+	@cargo build --release --package midge-agent
+	@sh examples/three-nodes.sh $(TARGET_DIR)/release/midge
+
+doc: ## the documentation, in target/doc
+	@.ci/setup base
+	cargo doc --workspace --no-deps
+
+clean: ## remove what was built
+	cargo clean
