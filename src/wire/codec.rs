@@ -1,12 +1,10 @@
 //! Strict postcard: what decodes is the one encoding that we would have produced.
 
-use core::ops::Range;
-
 use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
-use crate::limits::EPOCH_END;
+use crate::limits::{EPOCH_END, MTU_BYTES, NAME_BYTES, TAGS_BYTES};
 use crate::member::Incarnation;
 
 /// Bytes that are not the encoding of what they should be.
@@ -18,84 +16,98 @@ pub struct Malformed;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Token(pub [u8; 4]);
 
-/// The largest fixed part of a body, bytes: the hello's.
-const FIXED_BYTES: usize = 256;
+/// No hello is longer, bytes: 33, and name and tags with their lengths.
+const STRUCT_BYTES: usize = 33 + 1 + NAME_BYTES + 2 + TAGS_BYTES;
 
-/// Takes one value off the front.
+/// The body of a details or hello section and nothing behind it.
 ///
 /// postcard accepts varints that are longer than they need be; so what was read is encoded again
 /// and compared.
-pub(super) fn take<'a, T>(bytes: &'a [u8]) -> Result<(T, &'a [u8]), Malformed>
-where
-    T: Serialize + Deserialize<'a>,
-{
-    let (value, rest) = postcard::take_from_bytes::<T>(bytes).map_err(|_| Malformed)?;
-    let used = bytes.len() - rest.len();
-    let mut canonical = [0; FIXED_BYTES];
-    let mut builder = Builder::new(&mut canonical);
-    if !builder.put(&value) || bytes.get(..used) != Some(builder.bytes()) {
-        return Err(Malformed);
-    }
-    Ok((value, rest))
-}
-
-/// One value and nothing behind it.
 pub(super) fn whole<'a, T>(bytes: &'a [u8]) -> Result<T, Malformed>
 where
     T: Serialize + Deserialize<'a>,
 {
-    match take(bytes)? {
-        (value, []) => Ok(value),
-        _ => Err(Malformed),
+    let (value, rest) = postcard::take_from_bytes::<T>(bytes).map_err(|_| Malformed)?;
+    let mut canonical = [0; STRUCT_BYTES];
+    let mut builder = Builder::new(&mut canonical);
+    if rest.is_empty() && builder.put(&value) && builder.bytes() == bytes {
+        Ok(value)
+    } else {
+        Err(Malformed)
     }
 }
 
-/// An incarnation: the epoch in 6 bytes little endian, the refutation as a varint.
-#[derive(Serialize, Deserialize)]
-struct WireIncarnation {
-    epoch: [u8; 6],
-    refutation: u32,
+/// Takes bytes of a fixed number: they have one encoding, themselves.
+pub(super) fn take_array<const K: usize>(bytes: &[u8]) -> Result<([u8; K], &[u8]), Malformed> {
+    let (array, rest) = bytes.split_first_chunk::<K>().ok_or(Malformed)?;
+    Ok((*array, rest))
 }
 
-/// Takes an incarnation; an epoch of 2^42 or more is malformed.
+/// Bytes of a fixed number and nothing behind them.
+pub(super) fn whole_array<const K: usize>(bytes: &[u8]) -> Result<[u8; K], Malformed> {
+    <[u8; K]>::try_from(bytes).map_err(|_| Malformed)
+}
+
+/// Takes an unsigned number in its shortest varint: no last byte that only says zero.
+pub(super) fn take_varint<'a, T: Deserialize<'a>>(
+    bytes: &'a [u8],
+) -> Result<(T, &'a [u8]), Malformed> {
+    let (value, rest) = postcard::take_from_bytes::<T>(bytes).map_err(|_| Malformed)?;
+    let used = bytes.len() - rest.len();
+    match bytes.get(..used) {
+        Some([_, .., 0]) => Err(Malformed),
+        _ => Ok((value, rest)),
+    }
+}
+
+/// Takes an incarnation: the epoch in 6 bytes little endian, the refutation as a varint. An epoch
+/// of 2^42 or more is malformed.
 pub(super) fn take_incarnation(bytes: &[u8]) -> Result<(Incarnation, &[u8]), Malformed> {
-    let (wire, rest) = take::<WireIncarnation>(bytes)?;
-    let [a, b, c, d, e, f] = wire.epoch;
+    let ([a, b, c, d, e, f], rest) = take_array::<6>(bytes)?;
     let epoch = u64::from_le_bytes([a, b, c, d, e, f, 0, 0]);
     if epoch >= EPOCH_END {
         return Err(Malformed);
     }
-    Ok((Incarnation { epoch, refutation: wire.refutation }, rest))
+    let (refutation, rest) = take_varint(rest)?;
+    Ok((Incarnation { epoch, refutation }, rest))
 }
 
 /// Takes an address, of 6 or 18 bytes; one that is not usable is malformed, and so is IPv4 in the
 /// form of IPv6.
 pub(super) fn take_address(v6: bool, bytes: &[u8]) -> Result<(Address, &[u8]), Malformed> {
     let (address, rest) = if v6 {
-        let ((octets, port), rest) = take::<([u8; 16], [u8; 2])>(bytes)?;
-        let address = Address::v6(octets, u16::from_le_bytes(port));
-        if address.octets_v4().is_some() {
-            return Err(Malformed);
-        }
-        (address, rest)
+        let (octets, rest) = take_array::<16>(bytes)?;
+        let (port, rest) = take_array(rest)?;
+        (Address::v6(octets, u16::from_le_bytes(port)), rest)
     } else {
-        let ((octets, port), rest) = take::<([u8; 4], [u8; 2])>(bytes)?;
+        let (octets, rest) = take_array::<4>(bytes)?;
+        let (port, rest) = take_array(rest)?;
         (Address::v4(octets, u16::from_le_bytes(port)), rest)
     };
-    if address.is_usable() { Ok((address, rest)) } else { Err(Malformed) }
+    if address.is_usable() && is_v6(address) == v6 { Ok((address, rest)) } else { Err(Malformed) }
 }
 
-/// Writes into a buffer that may turn out too small: then nothing of the value is written.
+/// Whether an address travels in 18 bytes, not in 6.
+pub(super) fn is_v6(address: Address) -> bool {
+    address.octets_v4().is_none()
+}
+
+/// Writes a datagram into a buffer that may turn out too small: then nothing of the value is
+/// written.
 #[derive(Debug)]
 pub struct Builder<'a> {
+    /// At most [`MTU_BYTES`].
     buffer: &'a mut [u8],
     used: usize,
+    /// Bytes at the end of the buffer that are not to be used yet.
+    reserved: usize,
 }
 
 impl<'a> Builder<'a> {
-    /// A builder that starts at the front of the buffer.
+    /// A builder that starts at the front of the buffer and uses at most [`MTU_BYTES`] of it.
     pub fn new(buffer: &'a mut [u8]) -> Self {
-        Self { buffer, used: 0 }
+        let end = buffer.len().min(MTU_BYTES);
+        Self { buffer: buffer.get_mut(..end).unwrap_or_default(), used: 0, reserved: 0 }
     }
 
     /// How many bytes have been written.
@@ -108,9 +120,9 @@ impl<'a> Builder<'a> {
         self.used == 0
     }
 
-    /// How many bytes more can be written.
+    /// How many bytes more can be written; inside a section, as its body.
     pub fn room(&self) -> usize {
-        self.buffer.len() - self.used
+        self.buffer.len() - self.reserved - self.used
     }
 
     /// What has been written.
@@ -118,14 +130,29 @@ impl<'a> Builder<'a> {
         self.buffer.get(..self.used).unwrap_or_default()
     }
 
-    /// What has been written in this range, to change it.
-    pub(super) fn patch(&mut self, range: Range<usize>) -> &mut [u8] {
-        self.buffer.get_mut(range).unwrap_or_default()
+    /// Replaces bytes that have been written; nothing if they have not.
+    pub(super) fn patch<const K: usize>(&mut self, at: usize, bytes: [u8; K]) {
+        let written = self.buffer.get_mut(..self.used).unwrap_or_default();
+        if let Some(place) = written.get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
+            *place = bytes;
+        }
     }
 
     /// Appends a value; `false`, and nothing appended, if there is no room.
     pub(super) fn put<T: Serialize>(&mut self, value: &T) -> bool {
         self.all(|b| postcard::serialize_with_flavor(value, Append(b)).is_ok())
+    }
+
+    /// Appends bytes as they are; `false`, and nothing appended, if there is no room.
+    pub(super) fn put_bytes(&mut self, bytes: &[u8]) -> bool {
+        if bytes.len() > self.room() {
+            return false;
+        }
+        let free = self.buffer.get_mut(self.used..).unwrap_or_default();
+        let Some(place) = free.get_mut(..bytes.len()) else { return false };
+        place.copy_from_slice(bytes);
+        self.used += bytes.len();
+        true
     }
 
     /// Appends all that `parts` writes, or nothing if it says `false`.
@@ -138,52 +165,59 @@ impl<'a> Builder<'a> {
         done
     }
 
-    /// Appends an incarnation.
+    /// Appends an incarnation, whose epoch is below 2^42.
     pub(super) fn put_incarnation(&mut self, incarnation: Incarnation) -> bool {
-        let [a, b, c, d, e, f, ..] = incarnation.epoch.to_le_bytes();
-        self.put(&WireIncarnation { epoch: [a, b, c, d, e, f], refutation: incarnation.refutation })
+        debug_assert!(incarnation.epoch < EPOCH_END, "nobody would accept this epoch");
+        let [epoch @ .., _, _] = incarnation.epoch.to_le_bytes();
+        self.all(|b| b.put_bytes(&epoch) && b.put(&incarnation.refutation))
     }
 
-    /// Appends an address, of 6 or 18 bytes.
+    /// Appends a usable address, of 6 or 18 bytes.
     pub(super) fn put_address(&mut self, address: Address) -> bool {
+        debug_assert!(address.is_usable(), "nobody would accept this address");
         let port = address.port().to_le_bytes();
         match address.octets_v4() {
-            Some(octets) => self.put(&(octets, port)),
-            None => self.put(&(*address.octets(), port)),
+            Some(octets) => self.all(|b| b.put_bytes(&octets) && b.put_bytes(&port)),
+            None => self.all(|b| b.put_bytes(address.octets()) && b.put_bytes(&port)),
         }
     }
 
     /// Appends a section: what `body` writes, with type and length before it. `false`, and nothing
-    /// appended, if `body` says so or there is no room.
+    /// appended, if `body` says so or there is no room. Whatever room `body` finds it can fill:
+    /// the section does not fail after it.
     pub fn section(&mut self, kind: u8, body: impl FnOnce(&mut Self) -> bool) -> bool {
         let start = self.used;
-        self.all(|b| b.put(&[kind, 0]) && body(b) && b.close_section(start + 2))
+        // A length of 128 and more takes a second byte, which is kept free until it is known.
+        let second = usize::from(self.room() > SHORT_SECTION_BYTES);
+        self.reserved += second;
+        let done = self.all(|b| b.put_bytes(&[kind, 0]) && body(b));
+        self.reserved -= second;
+        if done {
+            self.close_section(start + 2);
+        }
+        done
     }
 
-    /// Writes the length of the section whose body starts here; a length of 128 and more needs a
-    /// second byte, so the body moves.
-    fn close_section(&mut self, body: usize) -> bool {
+    /// Writes the length of the section whose body starts here and ends the datagram so far. A
+    /// length of 128 and more moves the body by a byte, for which there is room.
+    fn close_section(&mut self, body: usize) {
         let length = self.used - body;
-        let Ok(length) = u16::try_from(length) else { return false };
-        if length >= 128 {
-            if self.room() == 0 {
-                return false;
-            }
+        let low = (length & 0x7f) as u8;
+        if length < 128 {
+            self.patch(body - 1, [low]);
+        } else {
+            debug_assert!(self.room() > 0, "the second byte was reserved");
             self.buffer.copy_within(body..self.used, body + 1);
             self.used += 1;
-        }
-        let mut varint = [0; 3];
-        let Ok(varint) = postcard::to_slice(&length, &mut varint) else { return false };
-        let at = body - 1;
-        match self.buffer.get_mut(at..at + varint.len()) {
-            Some(place) => {
-                place.copy_from_slice(varint);
-                true
-            }
-            None => false,
+            self.patch(body - 1, [low | 0x80, (length >> 7) as u8]);
         }
     }
 }
+
+/// The longest section whose length takes one byte.
+const SHORT_SECTION_BYTES: usize = 2 + 127;
+
+const _: () = assert!(MTU_BYTES < 1 << 14, "a section's length takes at most two bytes");
 
 /// The builder as postcard's target.
 struct Append<'b, 'a>(&'b mut Builder<'a>);
@@ -196,16 +230,7 @@ impl Flavor for Append<'_, '_> {
     }
 
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        let builder = &mut *self.0;
-        let end = builder.used + bytes.len();
-        match builder.buffer.get_mut(builder.used..end) {
-            Some(place) => {
-                place.copy_from_slice(bytes);
-                builder.used = end;
-                Ok(())
-            }
-            None => Err(postcard::Error::SerializeBufferFull),
-        }
+        if self.0.put_bytes(bytes) { Ok(()) } else { Err(postcard::Error::SerializeBufferFull) }
     }
 
     fn finalize(self) -> postcard::Result<()> {

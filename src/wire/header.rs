@@ -1,4 +1,4 @@
-//! The header: 16 bytes and up to 22 more.
+//! The header: 17 bytes and up to 22 more.
 //!
 //! | offset | size | what |
 //! |---|---|---|
@@ -13,7 +13,7 @@
 use crc::{CRC_32_ISCSI, Crc, Table};
 
 use super::PROTOCOL;
-use super::codec::{Builder, Malformed, take, take_address, take_incarnation};
+use super::codec::{Builder, Malformed, is_v6, take_address, take_array, take_incarnation};
 use crate::address::Address;
 use crate::member::Incarnation;
 use crate::reject::Reject;
@@ -61,7 +61,7 @@ pub struct Header {
 impl Header {
     /// The header from what follows the tag, and the sections behind it.
     pub(super) fn decode(bytes: &[u8]) -> Result<(Self, &[u8]), Malformed> {
-        let (flags, rest) = take::<u8>(bytes)?;
+        let ([flags], rest) = take_array(bytes)?;
         let (advertised, rest) = match flags & (flag::ADVERTISED_V4 | flag::ADVERTISED_V6) {
             0 => (None, rest),
             flag::ADVERTISED_V4 => take_address(false, rest).map(|(a, rest)| (Some(a), rest))?,
@@ -69,7 +69,7 @@ impl Header {
             _ => return Err(Malformed),
         };
         let (incarnation, rest) = take_incarnation(rest)?;
-        let (digest, rest) = take::<[u8; 4]>(rest)?;
+        let (digest, rest) = take_array(rest)?;
         let header = Self {
             advertised,
             partial: flags & flag::PARTIAL != 0,
@@ -81,20 +81,22 @@ impl Header {
         Ok((header, rest))
     }
 
-    /// Starts a datagram. The buffer has room for any header.
+    /// Starts a datagram; `false`, and nothing written, if there is no room.
     pub fn encode(&self, builder: &mut Builder<'_>) -> bool {
         let mut flags = match self.advertised {
             None => 0,
-            Some(address) if address.octets_v4().is_some() => flag::ADVERTISED_V4,
-            Some(_) => flag::ADVERTISED_V6,
+            Some(address) if is_v6(address) => flag::ADVERTISED_V6,
+            Some(_) => flag::ADVERTISED_V4,
         };
         flags |= if self.partial { flag::PARTIAL } else { 0 };
         flags |= if self.wants_details { flag::WANTS_DETAILS } else { 0 };
         flags |= if self.leaving { flag::LEAVING } else { 0 };
-        builder.put(&[PROTOCOL, 0, 0, 0, 0, flags])
-            && self.advertised.is_none_or(|address| builder.put_address(address))
-            && builder.put_incarnation(self.incarnation)
-            && builder.put(&self.digest.to_le_bytes())
+        builder.all(|b| {
+            b.put_bytes(&[PROTOCOL, 0, 0, 0, 0, flags])
+                && self.advertised.is_none_or(|address| b.put_address(address))
+                && b.put_incarnation(self.incarnation)
+                && b.put_bytes(&self.digest.to_le_bytes())
+        })
     }
 }
 
@@ -114,7 +116,7 @@ pub(super) fn check<'a>(cluster: &str, bytes: &'a [u8]) -> Result<&'a [u8], Reje
 pub fn seal(cluster: &str, builder: &mut Builder<'_>) {
     const BODY: usize = VERSION_BYTES + TAG_BYTES;
     let tag = tag(cluster, PROTOCOL, builder.bytes().get(BODY..).unwrap_or_default());
-    builder.patch(VERSION_BYTES..BODY).copy_from_slice(&tag.to_le_bytes());
+    builder.patch(VERSION_BYTES, tag.to_le_bytes());
 }
 
 fn tag(cluster: &str, version: u8, rest: &[u8]) -> u32 {

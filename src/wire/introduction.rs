@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::codec::{Builder, Malformed, Token, take, take_address, whole};
+use super::codec::{Builder, Malformed, Token, take_address, take_array, whole, whole_array};
 use super::kind;
 use crate::address::Address;
 use crate::config::{validate_name, validate_tags};
@@ -136,26 +136,28 @@ const OBSERVED_V6_BYTES: usize = 18;
 
 impl Challenge {
     pub(super) fn decode(body: &[u8]) -> Result<Self, Malformed> {
-        let (token, rest) = take::<Token>(body)?;
+        let (token, rest) = take_array(body)?;
+        let token = Token(token);
         if rest.is_empty() {
             return Ok(Self { token, echo: None, observed: None });
         }
-        let (echo, rest) = take::<Token>(rest)?;
+        let (echo, rest) = take_array(rest)?;
         let observed = match rest.len() {
             0 => None,
             OBSERVED_V4_BYTES => Some(take_address(false, rest)?.0),
             OBSERVED_V6_BYTES => Some(take_address(true, rest)?.0),
             _ => return Err(Malformed),
         };
-        Ok(Self { token, echo: Some(echo), observed })
+        Ok(Self { token, echo: Some(Token(echo)), observed })
     }
 
     /// Appends the section.
     pub fn encode(&self, builder: &mut Builder<'_>) -> bool {
         builder.section(kind::CHALLENGE, |b| {
-            b.put(&self.token)
+            b.put_bytes(&self.token.0)
                 && self.echo.is_none_or(|echo| {
-                    b.put(&echo) && self.observed.is_none_or(|observed| b.put_address(observed))
+                    b.put_bytes(&echo.0)
+                        && self.observed.is_none_or(|observed| b.put_address(observed))
                 })
         })
     }
@@ -175,17 +177,17 @@ pub enum Refusal {
 
 impl Refusal {
     pub(super) fn decode(body: &[u8]) -> Result<Self, Malformed> {
-        match whole::<u8>(body)? {
-            1 => Ok(Self::Full),
-            2 => Ok(Self::Protocol),
-            3 => Ok(Self::Conflict),
+        match whole_array(body)? {
+            [1] => Ok(Self::Full),
+            [2] => Ok(Self::Protocol),
+            [3] => Ok(Self::Conflict),
             _ => Err(Malformed),
         }
     }
 
     /// Appends the section.
     pub fn encode(self, builder: &mut Builder<'_>) -> bool {
-        builder.section(kind::REFUSED, |b| b.put(&(self as u8)))
+        builder.section(kind::REFUSED, |b| b.put_bytes(&[self as u8]))
     }
 }
 

@@ -23,7 +23,7 @@ pub use rumour::{Rumour, Rumours};
 
 use crate::limits::MTU_BYTES;
 use crate::reject::Reject;
-use codec::take;
+use codec::{take_varint, whole_array};
 
 /// The version of the datagram format, and the protocol that this code speaks.
 pub const PROTOCOL: u8 = 1;
@@ -90,10 +90,10 @@ pub enum Section<'a> {
 impl<'a> Section<'a> {
     fn decode(kind: u8, body: &'a [u8]) -> Result<Self, Malformed> {
         Ok(match kind {
-            kind::PING => Self::Ping(codec::whole(body)?),
-            kind::ACK => Self::Ack(codec::whole(body)?),
+            kind::PING => Self::Ping(Token(whole_array(body)?)),
+            kind::ACK => Self::Ack(Token(whole_array(body)?)),
             kind::PING_REQ => Self::PingReq(PingReq::decode(body)?),
-            kind::NACK => Self::Nack(codec::whole(body)?),
+            kind::NACK => Self::Nack(Token(whole_array(body)?)),
             kind::RUMOURS => Self::Rumours(Rumours::new(body)?),
             kind::DETAILS => Self::Details(Details::decode(body)?),
             kind::HELLO => Self::Hello(Hello::decode(body)?),
@@ -117,7 +117,7 @@ impl<'a> Iterator for Sections<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         let (&kind, rest) = self.0.split_first()?;
         self.0 = &[];
-        let Ok((length, rest)) = take::<u16>(rest) else { return Some(Err(Malformed)) };
+        let Ok((length, rest)) = take_varint::<u16>(rest) else { return Some(Err(Malformed)) };
         let Some((body, rest)) = rest.split_at_checked(usize::from(length)) else {
             return Some(Err(Malformed));
         };

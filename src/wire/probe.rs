@@ -3,7 +3,7 @@
 //! The body of a ping, an ack and a nack is the number alone, 4 bytes; with header and section
 //! that is a datagram of 23 bytes.
 
-use super::codec::{Builder, Malformed, Token, take, take_address};
+use super::codec::{Builder, Malformed, Token, is_v6, take_address, take_array};
 use super::kind;
 use crate::address::Address;
 
@@ -22,29 +22,29 @@ const V6: u8 = 6;
 
 impl PingReq {
     pub(super) fn decode(body: &[u8]) -> Result<Self, Malformed> {
-        let (number, rest) = take::<Token>(body)?;
-        let (family, rest) = take::<u8>(rest)?;
+        let (number, rest) = take_array(body)?;
+        let ([family], rest) = take_array(rest)?;
         let v6 = match family {
             V4 => false,
             V6 => true,
             _ => return Err(Malformed),
         };
         match take_address(v6, rest)? {
-            (target, []) => Ok(Self { number, target }),
+            (target, []) => Ok(Self { number: Token(number), target }),
             _ => Err(Malformed),
         }
     }
 
     /// Appends the section.
     pub fn encode(&self, builder: &mut Builder<'_>) -> bool {
-        let family = if self.target.octets_v4().is_some() { V4 } else { V6 };
+        let family = if is_v6(self.target) { V6 } else { V4 };
         builder.section(kind::PING_REQ, |b| {
-            b.put(&self.number) && b.put(&family) && b.put_address(self.target)
+            b.put_bytes(&self.number.0) && b.put_bytes(&[family]) && b.put_address(self.target)
         })
     }
 }
 
 /// Appends a ping, ack or nack.
 pub fn encode_number(builder: &mut Builder<'_>, kind: u8, number: Token) -> bool {
-    builder.section(kind, |b| b.put(&number))
+    builder.section(kind, |b| b.put_bytes(&number.0))
 }

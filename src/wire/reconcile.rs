@@ -1,6 +1,6 @@
 //! Reconciliation: bucket digests, and pages of rows.
 
-use super::codec::{Builder, Malformed, take, whole};
+use super::codec::{Builder, Malformed, take_array, whole_array};
 use super::kind;
 use super::rumour::Rumours;
 use crate::limits::BUCKETS;
@@ -16,14 +16,15 @@ pub struct PageRequest {
 
 impl PageRequest {
     pub(super) fn decode(body: &[u8]) -> Result<Self, Malformed> {
-        let (buckets, first) = whole::<([u8; 8], [u8; 2])>(body)?;
+        let (buckets, rest) = take_array(body)?;
+        let first = whole_array(rest)?;
         Ok(Self { buckets: u64::from_le_bytes(buckets), first: u16::from_le_bytes(first) })
     }
 
     /// Appends the section.
     pub fn encode(&self, builder: &mut Builder<'_>) -> bool {
         builder.section(kind::PAGE_REQUEST, |b| {
-            b.put(&(self.buckets.to_le_bytes(), self.first.to_le_bytes()))
+            b.put_bytes(&self.buckets.to_le_bytes()) && b.put_bytes(&self.first.to_le_bytes())
         })
     }
 }
@@ -43,7 +44,9 @@ pub struct Page<'a> {
 
 impl<'a> Page<'a> {
     pub(super) fn decode(body: &'a [u8]) -> Result<Self, Malformed> {
-        let ((buckets, first, next), rest) = take::<([u8; 8], [u8; 2], [u8; 2])>(body)?;
+        let (buckets, rest) = take_array(body)?;
+        let (first, rest) = take_array(rest)?;
+        let (next, rest) = take_array(rest)?;
         let (first, next) = (u16::from_le_bytes(first), u16::from_le_bytes(next));
         if next != 0 && next <= first {
             return Err(Malformed);
@@ -59,12 +62,16 @@ impl<'a> Page<'a> {
         rows: impl FnOnce(&mut Builder<'_>) -> u16,
     ) -> bool {
         builder.section(kind::PAGE, |b| {
-            let start = b.len();
-            if !b.put(&(buckets.to_le_bytes(), first.to_le_bytes(), [0_u8; 2])) {
+            if !b.put_bytes(&buckets.to_le_bytes()) || !b.put_bytes(&first.to_le_bytes()) {
+                return false;
+            }
+            let at = b.len();
+            if !b.put_bytes(&[0; 2]) {
                 return false;
             }
             let next = rows(b);
-            b.patch(start + 10..start + 12).copy_from_slice(&next.to_le_bytes());
+            debug_assert!(next == 0 || next > first, "pages go forward");
+            b.patch(at, next.to_le_bytes());
             true
         })
     }
@@ -86,7 +93,8 @@ impl<'a> Buckets<'a> {
 
     /// Appends the section.
     pub fn encode(builder: &mut Builder<'_>, digests: &[u32; BUCKETS]) -> bool {
-        builder
-            .section(kind::BUCKETS, |b| digests.iter().all(|digest| b.put(&digest.to_le_bytes())))
+        builder.section(kind::BUCKETS, |b| {
+            digests.iter().all(|digest| b.put_bytes(&digest.to_le_bytes()))
+        })
     }
 }

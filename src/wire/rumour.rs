@@ -9,7 +9,7 @@
 //!
 //! 14 bytes for an IPv4 member that has refuted less than 128 times, 20 with its accuser.
 
-use super::codec::{Builder, Malformed, take, take_address, take_incarnation};
+use super::codec::{Builder, Malformed, is_v6, take_address, take_array, take_incarnation};
 use crate::address::Address;
 use crate::member::{Incarnation, State};
 
@@ -33,13 +33,9 @@ mod flag {
     pub(super) const ALL: u8 = 31;
 }
 
-const fn is_v6(address: Address) -> bool {
-    !matches!(address.octets(), [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ..])
-}
-
 impl Rumour {
     fn take(bytes: &[u8]) -> Result<(Self, &[u8]), Malformed> {
-        let (flags, rest) = take::<u8>(bytes)?;
+        let ([flags], rest) = take_array(bytes)?;
         let accused = flags & flag::ACCUSER != 0;
         if flags > flag::ALL || (!accused && flags & flag::ACCUSER_V6 != 0) {
             return Err(Malformed);
@@ -70,7 +66,7 @@ impl Rumour {
             Some(_) => flag::ACCUSER,
         };
         builder.all(|b| {
-            b.put(&flags)
+            b.put_bytes(&[flags])
                 && b.put_address(self.address)
                 && b.put_incarnation(self.incarnation)
                 && self.accuser.is_none_or(|accuser| b.put_address(accuser))
