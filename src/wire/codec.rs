@@ -1,10 +1,10 @@
 //! Strict postcard: what decodes is the one encoding that we would have produced.
-
-use postcard::ser_flavors::Flavor;
-use serde::{Deserialize, Serialize};
+//!
+//! The bytes are those of postcard, whose derived code would cost 4 kB more and would have to
+//! encode everything again to find out whether the encoding was the shortest.
 
 use crate::address::Address;
-use crate::limits::{EPOCH_END, MTU_BYTES, NAME_BYTES, TAGS_BYTES};
+use crate::limits::{EPOCH_END, MTU_BYTES};
 use crate::member::Incarnation;
 
 /// Bytes that are not the encoding of what they should be.
@@ -13,29 +13,8 @@ pub struct Malformed;
 
 /// Four bytes that a peer cannot guess and has to give back: a probe's number, or the token of an
 /// introduction.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Token(pub [u8; 4]);
-
-/// No hello is longer, bytes: 33, and name and tags with their lengths.
-const STRUCT_BYTES: usize = 33 + 1 + NAME_BYTES + 2 + TAGS_BYTES;
-
-/// The body of a details or hello section and nothing behind it.
-///
-/// postcard accepts varints that are longer than they need be; so what was read is encoded again
-/// and compared.
-pub(super) fn whole<'a, T>(bytes: &'a [u8]) -> Result<T, Malformed>
-where
-    T: Serialize + Deserialize<'a>,
-{
-    let (value, rest) = postcard::take_from_bytes::<T>(bytes).map_err(|_| Malformed)?;
-    let mut canonical = [0; STRUCT_BYTES];
-    let mut builder = Builder::new(&mut canonical);
-    if rest.is_empty() && builder.put(&value) && builder.bytes() == bytes {
-        Ok(value)
-    } else {
-        Err(Malformed)
-    }
-}
 
 /// Takes bytes of a fixed number: they have one encoding, themselves.
 pub(super) fn take_array<const K: usize>(bytes: &[u8]) -> Result<([u8; K], &[u8]), Malformed> {
@@ -48,16 +27,27 @@ pub(super) fn whole_array<const K: usize>(bytes: &[u8]) -> Result<[u8; K], Malfo
     <[u8; K]>::try_from(bytes).map_err(|_| Malformed)
 }
 
-/// Takes an unsigned number in its shortest varint: no last byte that only says zero.
-pub(super) fn take_varint<'a, T: Deserialize<'a>>(
-    bytes: &'a [u8],
-) -> Result<(T, &'a [u8]), Malformed> {
-    let (value, rest) = postcard::take_from_bytes::<T>(bytes).map_err(|_| Malformed)?;
+/// Takes a number in its shortest varint: postcard also accepts one whose last byte says nothing.
+pub(super) fn take_varint(bytes: &[u8]) -> Result<(u32, &[u8]), Malformed> {
+    let (value, rest) = postcard::take_from_bytes(bytes).map_err(|_| Malformed)?;
     let used = bytes.len() - rest.len();
     match bytes.get(..used) {
         Some([_, .., 0]) => Err(Malformed),
         _ => Ok((value, rest)),
     }
+}
+
+/// Takes so many bytes as a varint says that stands before them.
+pub(super) fn take_counted(bytes: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
+    let (length, rest) = take_varint(bytes)?;
+    let length = usize::try_from(length).map_err(|_| Malformed)?;
+    rest.split_at_checked(length).ok_or(Malformed)
+}
+
+/// Takes a string in UTF-8, its length before it.
+pub(super) fn take_text(bytes: &[u8]) -> Result<(&str, &[u8]), Malformed> {
+    let (text, rest) = take_counted(bytes)?;
+    Ok((core::str::from_utf8(text).map_err(|_| Malformed)?, rest))
 }
 
 /// Takes an incarnation: the epoch in 6 bytes little endian, the refutation as a varint. An epoch
@@ -138,9 +128,14 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Appends a value; `false`, and nothing appended, if there is no room.
-    pub(super) fn put<T: Serialize>(&mut self, value: &T) -> bool {
-        self.all(|b| postcard::serialize_with_flavor(value, Append(b)).is_ok())
+    /// Appends a number as a varint; `false`, and nothing appended, if there is no room.
+    pub(super) fn put_varint(&mut self, value: u32) -> bool {
+        postcard::to_slice(&value, &mut [0; 5]).is_ok_and(|varint| self.put_bytes(varint))
+    }
+
+    /// Appends a string in UTF-8, its length before it.
+    pub(super) fn put_text(&mut self, text: &str) -> bool {
+        self.all(|b| b.put_varint(text.len() as u32) && b.put_bytes(text.as_bytes()))
     }
 
     /// Appends bytes as they are; `false`, and nothing appended, if there is no room.
@@ -169,7 +164,7 @@ impl<'a> Builder<'a> {
     pub(super) fn put_incarnation(&mut self, incarnation: Incarnation) -> bool {
         debug_assert!(incarnation.epoch < EPOCH_END, "nobody would accept this epoch");
         let [epoch @ .., _, _] = incarnation.epoch.to_le_bytes();
-        self.all(|b| b.put_bytes(&epoch) && b.put(&incarnation.refutation))
+        self.all(|b| b.put_bytes(&epoch) && b.put_varint(incarnation.refutation))
     }
 
     /// Appends a usable address, of 6 or 18 bytes.
@@ -218,22 +213,3 @@ impl<'a> Builder<'a> {
 const SHORT_SECTION_BYTES: usize = 2 + 127;
 
 const _: () = assert!(MTU_BYTES < 1 << 14, "a section's length takes at most two bytes");
-
-/// The builder as postcard's target.
-struct Append<'b, 'a>(&'b mut Builder<'a>);
-
-impl Flavor for Append<'_, '_> {
-    type Output = ();
-
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.try_extend(&[byte])
-    }
-
-    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        if self.0.put_bytes(bytes) { Ok(()) } else { Err(postcard::Error::SerializeBufferFull) }
-    }
-
-    fn finalize(self) -> postcard::Result<()> {
-        Ok(())
-    }
-}

@@ -5,15 +5,15 @@
 //! back, which proves the same of the stranger. Only then does the hello change a row. A
 //! challenge is never longer than what it answers.
 
-use serde::{Deserialize, Serialize};
-
-use super::codec::{Builder, Malformed, Token, take_address, take_array, whole, whole_array};
+use super::codec::{
+    Builder, Malformed, Token, take_address, take_array, take_text, take_varint, whole_array,
+};
 use super::kind;
 use crate::address::Address;
 use crate::config::{validate_name, validate_tags};
 
-/// What a node says about itself: 17 bytes, and name and tags. It belongs to the incarnation in
-/// the header.
+/// What a node says about itself: 17 to 22 bytes, and name and tags. It belongs to the incarnation
+/// in the header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Details<'a> {
     /// A random number that tells apart two live nodes at one address.
@@ -32,57 +32,43 @@ pub struct Details<'a> {
     pub tags: &'a str,
 }
 
-#[derive(Serialize, Deserialize)]
-struct WireDetails<'a> {
-    life: [u8; 4],
-    id: [u8; 8],
-    protocol_low: u8,
-    protocol_high: u8,
-    period_ms: u32,
-    name: &'a str,
-    tags: &'a str,
-}
-
 impl<'a> Details<'a> {
-    fn from_wire(wire: &WireDetails<'a>) -> Result<Self, Malformed> {
-        let ordered = (1..=wire.protocol_high).contains(&wire.protocol_low);
-        if !ordered || validate_name(wire.name).is_err() || validate_tags(wire.tags).is_err() {
+    /// Details and nothing behind them.
+    pub(super) fn decode(body: &'a [u8]) -> Result<Self, Malformed> {
+        let (life, rest) = take_array(body)?;
+        let (id, rest) = take_array(rest)?;
+        let ([protocol_low, protocol_high], rest) = take_array(rest)?;
+        let (period_ms, rest) = take_varint(rest)?;
+        let (name, rest) = take_text(rest)?;
+        let (tags, rest) = take_text(rest)?;
+        let ordered = (1..=protocol_high).contains(&protocol_low);
+        let valid = ordered && validate_name(name).is_ok() && validate_tags(tags).is_ok();
+        if !valid || !rest.is_empty() {
             return Err(Malformed);
         }
-        Ok(Self {
-            life: wire.life,
-            id: u64::from_le_bytes(wire.id),
-            protocol_low: wire.protocol_low,
-            protocol_high: wire.protocol_high,
-            period_ms: wire.period_ms,
-            name: wire.name,
-            tags: wire.tags,
+        let id = u64::from_le_bytes(id);
+        Ok(Self { life, id, protocol_low, protocol_high, period_ms, name, tags })
+    }
+
+    fn put(&self, builder: &mut Builder<'_>) -> bool {
+        debug_assert!(validate_name(self.name).is_ok() && validate_tags(self.tags).is_ok());
+        builder.all(|b| {
+            b.put_bytes(&self.life)
+                && b.put_bytes(&self.id.to_le_bytes())
+                && b.put_bytes(&[self.protocol_low, self.protocol_high])
+                && b.put_varint(self.period_ms)
+                && b.put_text(self.name)
+                && b.put_text(self.tags)
         })
-    }
-
-    fn to_wire(self) -> WireDetails<'a> {
-        WireDetails {
-            life: self.life,
-            id: self.id.to_le_bytes(),
-            protocol_low: self.protocol_low,
-            protocol_high: self.protocol_high,
-            period_ms: self.period_ms,
-            name: self.name,
-            tags: self.tags,
-        }
-    }
-
-    pub(super) fn decode(body: &'a [u8]) -> Result<Self, Malformed> {
-        Self::from_wire(&whole(body)?)
     }
 
     /// Appends the section.
     pub fn encode(&self, builder: &mut Builder<'_>) -> bool {
-        builder.section(kind::DETAILS, |b| b.put(&self.to_wire()))
+        builder.section(kind::DETAILS, |b| self.put(b))
     }
 }
 
-/// An introduction: 25 bytes or more.
+/// An introduction: 6 to 14 bytes, and the details.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hello<'a> {
     /// To be given back by a challenge.
@@ -95,26 +81,33 @@ pub struct Hello<'a> {
     pub details: Details<'a>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct WireHello<'a> {
-    token: Token,
-    echo: Option<Token>,
-    uptime_s: u32,
-    #[serde(borrow)]
-    details: WireDetails<'a>,
-}
+/// Whether the optional token follows.
+const NO_ECHO: u8 = 0;
+const ECHO: u8 = 1;
 
 impl<'a> Hello<'a> {
     pub(super) fn decode(body: &'a [u8]) -> Result<Self, Malformed> {
-        let WireHello { token, echo, uptime_s, details } = whole::<WireHello<'a>>(body)?;
-        Ok(Self { token, echo, uptime_s, details: Details::from_wire(&details)? })
+        let (token, rest) = take_array(body)?;
+        let ([echoes], rest) = take_array(rest)?;
+        let (echo, rest) = match echoes {
+            NO_ECHO => (None, rest),
+            ECHO => take_array(rest).map(|(echo, rest)| (Some(Token(echo)), rest))?,
+            _ => return Err(Malformed),
+        };
+        let (uptime_s, rest) = take_varint(rest)?;
+        Ok(Self { token: Token(token), echo, uptime_s, details: Details::decode(rest)? })
     }
 
     /// Appends the section.
     pub fn encode(&self, builder: &mut Builder<'_>) -> bool {
-        let &Self { token, echo, uptime_s, details } = self;
         builder.section(kind::HELLO, |b| {
-            b.put(&WireHello { token, echo, uptime_s, details: details.to_wire() })
+            b.put_bytes(&self.token.0)
+                && match self.echo {
+                    None => b.put_bytes(&[NO_ECHO]),
+                    Some(echo) => b.put_bytes(&[ECHO]) && b.put_bytes(&echo.0),
+                }
+                && b.put_varint(self.uptime_s)
+                && self.details.put(b)
         })
     }
 }

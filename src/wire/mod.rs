@@ -23,7 +23,7 @@ pub use rumour::{Rumour, Rumours};
 
 use crate::limits::MTU_BYTES;
 use crate::reject::Reject;
-use codec::{take_varint, whole_array};
+use codec::{take_counted, whole_array};
 
 /// The version of the datagram format, and the protocol that this code speaks.
 pub const PROTOCOL: u8 = 1;
@@ -117,10 +117,7 @@ impl<'a> Iterator for Sections<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         let (&kind, rest) = self.0.split_first()?;
         self.0 = &[];
-        let Ok((length, rest)) = take_varint::<u16>(rest) else { return Some(Err(Malformed)) };
-        let Some((body, rest)) = rest.split_at_checked(usize::from(length)) else {
-            return Some(Err(Malformed));
-        };
+        let Ok((body, rest)) = take_counted(rest) else { return Some(Err(Malformed)) };
         self.0 = rest;
         Some(Section::decode(kind, body))
     }

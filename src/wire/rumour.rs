@@ -22,7 +22,7 @@ pub struct Rumour {
     pub incarnation: Incarnation,
     /// What it is said to be.
     pub state: State,
-    /// Of a suspicion or failure: who says so.
+    /// Who says so; only of a suspicion or failure.
     pub accuser: Option<Address>,
 }
 
@@ -31,6 +31,10 @@ mod flag {
     pub(super) const ACCUSER: u8 = 8;
     pub(super) const ACCUSER_V6: u8 = 16;
     pub(super) const ALL: u8 = 31;
+}
+
+const fn may_be_accused(state: State) -> bool {
+    matches!(state, State::Suspect | State::Failed)
 }
 
 impl Rumour {
@@ -49,7 +53,7 @@ impl Rumour {
             (None, rest)
         };
         let state = State::from_bits(flags);
-        if accused && !matches!(state, State::Suspect | State::Failed) {
+        if accused && !may_be_accused(state) {
             return Err(Malformed);
         }
         Ok((Self { address, incarnation, state, accuser }, rest))
@@ -58,6 +62,7 @@ impl Rumour {
     /// Appends the rumour to a section that is open; `false`, and nothing appended, if there is no
     /// room.
     pub fn encode(&self, builder: &mut Builder<'_>) -> bool {
+        debug_assert!(self.accuser.is_none() || may_be_accused(self.state));
         let mut flags = self.state as u8;
         flags |= if is_v6(self.address) { flag::V6 } else { 0 };
         flags |= match self.accuser {
