@@ -22,7 +22,7 @@ use crate::reject::Reject;
 pub const BYTES_MIN: usize = 17;
 
 /// CRC-32C (RFC 3720 appendix B.4): a Hamming distance of 6 up to 655 bytes, and of 4 beyond.
-static CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISCSI);
+pub(super) static CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISCSI);
 
 const VERSION_BYTES: usize = 1;
 const TAG_BYTES: usize = 4;

@@ -94,7 +94,7 @@ impl<'a> Section<'a> {
             kind::ACK => Self::Ack(Token(whole_array(body)?)),
             kind::PING_REQ => Self::PingReq(PingReq::decode(body)?),
             kind::NACK => Self::Nack(Token(whole_array(body)?)),
-            kind::RUMOURS => Self::Rumours(Rumours::new(body)?),
+            kind::RUMOURS => Self::Rumours(Rumours::new(body, false)?),
             kind::DETAILS => Self::Details(Details::decode(body)?),
             kind::HELLO => Self::Hello(Hello::decode(body)?),
             kind::CHALLENGE => Self::Challenge(Challenge::decode(body)?),

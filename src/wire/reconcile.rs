@@ -51,7 +51,12 @@ impl<'a> Page<'a> {
         if next != 0 && next <= first {
             return Err(Malformed);
         }
-        Ok(Self { buckets: u64::from_le_bytes(buckets), first, next, rows: Rumours::new(rest)? })
+        Ok(Self {
+            buckets: u64::from_le_bytes(buckets),
+            first,
+            next,
+            rows: Rumours::new(rest, true)?,
+        })
     }
 
     /// Appends the section. `rows` appends the rows and says where the next page begins.

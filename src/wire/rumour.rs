@@ -84,11 +84,15 @@ impl Rumour {
 pub struct Rumours<'a>(&'a [u8]);
 
 impl<'a> Rumours<'a> {
-    /// Checks the whole run.
-    pub(super) fn new(bytes: &'a [u8]) -> Result<Self, Malformed> {
+    /// Checks the whole run; in a page, that no row names an accuser.
+    pub(super) fn new(bytes: &'a [u8], in_page: bool) -> Result<Self, Malformed> {
         let mut rest = bytes;
         while !rest.is_empty() {
-            rest = Rumour::take(rest)?.1;
+            let (rumour, tail) = Rumour::take(rest)?;
+            if in_page && rumour.accuser.is_some() {
+                return Err(Malformed);
+            }
+            rest = tail;
         }
         Ok(Self(bytes))
     }
