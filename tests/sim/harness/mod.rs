@@ -1,0 +1,36 @@
+//! The simulator: whole nodes, the real code, in virtual time. Nothing in it is mocked but the
+//! world around them.
+//!
+//! - [`machine`]: a node of any table size behind one trait
+//! - [`net`]: what the network does to a datagram
+//! - [`world`]: virtual time, the queue of what happens next, starting and stopping of nodes
+//! - [`observe`]: the checks of every step
+//! - [`view`]: who agrees with whom, traffic, totals
+//! - [`hostile`]: what an attacker can do
+//! - [`trace`]: the running hash, and the lines that a failure prints
+//!
+//! One seed decides everything: there is no wall clock, no thread and no hash map in here.
+
+pub(crate) mod hostile;
+pub(crate) mod machine;
+pub(crate) mod net;
+pub(crate) mod observe;
+pub(crate) mod process;
+pub(crate) mod trace;
+pub(crate) mod view;
+pub(crate) mod world;
+
+pub(crate) use machine::Capacity;
+pub(crate) use net::Net;
+pub(crate) use process::{HostId, ProcessId};
+pub(crate) use view::Scope;
+pub(crate) use world::{Epoch, Rules, Start, Violation, World};
+
+/// Microseconds of virtual time.
+pub(crate) type Micros = u64;
+
+/// One millisecond.
+pub(crate) const MS: Micros = 1_000;
+
+/// One second.
+pub(crate) const SECOND: Micros = 1_000_000;

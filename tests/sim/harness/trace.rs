@@ -1,0 +1,94 @@
+//! The running hash over everything that happens, and the lines that explain a failure.
+
+use std::collections::VecDeque;
+use std::fmt::Write;
+
+use midge::rng::mix;
+
+use super::Micros;
+
+/// Lines that are kept.
+const KEPT: usize = 100_000;
+
+/// Lines that a failure prints about all nodes, and about the nodes concerned.
+const PRINTED: usize = 60;
+
+struct Line {
+    at: Micros,
+    /// The hosts it is about.
+    hosts: [usize; 2],
+    text: String,
+}
+
+/// The trace of one run.
+pub(crate) struct Trace {
+    hash: u64,
+    lines: Option<VecDeque<Line>>,
+}
+
+impl Trace {
+    /// Keeps lines only if asked to: they cost more than the simulation.
+    pub(crate) fn new(keep_lines: bool) -> Self {
+        Self { hash: 0, lines: keep_lines.then(VecDeque::new) }
+    }
+
+    /// The hash over everything so far.
+    pub(crate) fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// Whether lines are kept.
+    pub(crate) fn keeps_lines(&self) -> bool {
+        self.lines.is_some()
+    }
+
+    /// Takes in a number.
+    pub(crate) fn number(&mut self, word: u64) {
+        self.hash = mix(self.hash.rotate_left(5) ^ word);
+    }
+
+    /// Takes in bytes.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        self.number(bytes.len() as u64);
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.number(u64::from_le_bytes(word));
+        }
+    }
+
+    /// Keeps a line about one or two hosts, if lines are kept.
+    pub(crate) fn line(
+        &mut self,
+        at: Micros,
+        hosts: [usize; 2],
+        text: impl FnOnce(&mut String) -> std::fmt::Result,
+    ) {
+        let Some(lines) = &mut self.lines else { return };
+        let mut line = Line { at, hosts, text: String::new() };
+        text(&mut line.text).expect("writing to a string succeeds");
+        if lines.len() == KEPT {
+            lines.pop_front();
+        }
+        lines.push_back(line);
+    }
+
+    /// The last lines, and the last lines about these hosts.
+    pub(crate) fn excerpt(&self, concerned: &[usize]) -> String {
+        let Some(lines) = &self.lines else { return String::new() };
+        let mut out = String::from("the last lines:\n");
+        let from = lines.len().saturating_sub(PRINTED);
+        lines.iter().skip(from).for_each(|line| write_line(&mut out, line));
+        for &host in concerned {
+            let _ = writeln!(out, "the last lines about n{host}:");
+            let about: Vec<_> = lines.iter().filter(|line| line.hosts.contains(&host)).collect();
+            let from = about.len().saturating_sub(PRINTED * 4);
+            about[from..].iter().for_each(|line| write_line(&mut out, line));
+        }
+        out
+    }
+}
+
+fn write_line(out: &mut String, line: &Line) {
+    let _ = writeln!(out, "{:>12.6} {}", line.at as f64 / 1e6, line.text);
+}

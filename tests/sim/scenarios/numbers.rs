@@ -1,0 +1,87 @@
+//! The numbers of the design that a simulator can measure. `cargo test --profile sim --test sim
+//! numbers -- --nocapture` prints them.
+
+use super::{
+    HEAL_WITHIN, JOIN_WITHIN, empty, fleet_size, formed, ms, network, on, pick, start_all,
+};
+use crate::harness::{MS, Rules, SECOND, Scope};
+use crate::runner::{Outcome, Params, Report, Scenario, check};
+
+/// Bytes a second that the worst node of an idle fleet may send, IP and UDP headers included.
+const IDLE_BYTES_PER_S: u64 = 118;
+
+/// Idle traffic at N = 3, 30, 50 and 100, over max(120 s, N periods) after settling.
+pub(crate) fn idle() {
+    for (nodes, seeds) in [(3, 3), (30, 2), (50, 2), (100, 2)] {
+        let results = check(&Scenario { name: "numbers_idle", seeds, nodes, run: idle_run });
+        let worst = results.quantile("worst_bytes_per_s", 1.0);
+        assert!(worst <= IDLE_BYTES_PER_S, "N = {nodes}: the worst node sends {worst} B/s idle");
+    }
+}
+
+fn idle_run(params: Params) -> Outcome {
+    let mut world = crate::harness::World::new(params.seed, Rules::default());
+    let mut report = Report::default();
+    world.add_hosts(params.nodes);
+    start_all(&mut world, 0..params.nodes, &[0], 100 * MS)?;
+    world.settle("forming", Scope::Cluster, JOIN_WITHIN)?;
+    world.run_for(30 * SECOND)?;
+    let traffic = world.measure_traffic((120 * SECOND).max(params.nodes as u64 * SECOND))?;
+    report.figure("worst_bytes_per_s", traffic.worst_bytes_per_s);
+    report.figure("mean_bytes_per_s", traffic.mean_bytes_per_s);
+    report.figure("wakes_per_s", traffic.wakes_per_s);
+    report.close(world)
+}
+
+/// 30 and 60 at once through one seed: every node gives the same list within 3 s.
+pub(crate) fn burst() {
+    for nodes in [30, 60] {
+        check(&Scenario { name: "numbers_burst", seeds: 10, nodes, run: burst_run });
+    }
+}
+
+fn burst_run(params: Params) -> Outcome {
+    let mut world = empty(params, Rules::default());
+    let mut report = Report::default();
+    let first = world.now;
+    start_all(&mut world, 0..fleet_size(params), &[0], 10 * MS)?;
+    world.settle("burst", Scope::Cluster, JOIN_WITHIN)?;
+    report.figure("one_view_ms", ms(world.now - first));
+    report.close(world)
+}
+
+/// A crash at N = 100 is known to all after a median of 6 s, a p95 of 9 s.
+pub(crate) fn crash_at_100() {
+    let results = check(&Scenario { name: "numbers_crash", seeds: 10, nodes: 100, run: crash_run });
+    let (median, p95) =
+        (results.quantile("known_to_all_ms", 0.5), results.quantile("known_to_all_ms", 0.95));
+    assert!(median <= 6_000 && p95 <= 9_000, "median {median} ms, p95 {p95} ms");
+}
+
+/// Ten crashes one after the other, each of which is cleared up before the next.
+fn crash_run(params: Params) -> Outcome {
+    let mut world = formed(params, Rules::default())?;
+    let mut report = Report::default();
+    for host in pick(&mut world, params.nodes, 10) {
+        let pause = world.between(10 * SECOND, 12 * SECOND);
+        world.run_for(pause)?;
+        let process = on(&world, host);
+        world.stop(process);
+        let known = world.settle("crash", Scope::Cluster, 30 * SECOND)?;
+        report.figure("known_to_all_ms", ms(known));
+        world.start(host, &crate::harness::Start::with_seeds(&[0]));
+        world.settle("back", Scope::Cluster, HEAL_WITHIN)?;
+    }
+    report.close(world)
+}
+
+/// A partition of 100 into halves for 10 minutes: one view again in less than 10 s.
+pub(crate) fn partition_at_100() {
+    let run = |params| network::partitioned(params, 2, 600 * SECOND);
+    check(&Scenario { name: "numbers_partition", seeds: 3, nodes: 100, run });
+}
+
+/// One of 100 is slow: no healthy node is failed.
+pub(crate) fn slow_at_100() {
+    network::slow_at_100();
+}
