@@ -139,7 +139,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Appends bytes as they are; `false`, and nothing appended, if there is no room.
-    pub(super) fn put_bytes(&mut self, bytes: &[u8]) -> bool {
+    pub fn put_bytes(&mut self, bytes: &[u8]) -> bool {
         if bytes.len() > self.room() {
             return false;
         }
