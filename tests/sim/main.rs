@@ -9,7 +9,7 @@ mod runner;
 mod scenarios;
 
 use runner::{Scenario, check, replay};
-use scenarios::{churn, hostile, network, numbers, tables};
+use scenarios::{churn, faulty, hostile, network, numbers, tables};
 
 /// All scenarios that run at N = 50 (or smaller tables) in CI; some 300 seeds in total.
 const SCENARIOS: &[Scenario] = &[
@@ -56,6 +56,12 @@ fn another_seed_gives_another_trace() {
         runner::run_one(&churn::JOIN, params).map_or_else(|v| panic!("{v}"), |report| report.hash)
     };
     assert_ne!(run(1), run(2));
+}
+
+/// The checks can fail.
+#[test]
+fn faulty_nodes_are_found() {
+    faulty::all_are_found();
 }
 
 macro_rules! scenario_tests {

@@ -7,10 +7,12 @@
 //! - [`observe`]: the checks of every step
 //! - [`view`]: who agrees with whom, traffic, totals
 //! - [`hostile`]: what an attacker can do
+//! - [`faulty`]: nodes that break a rule on purpose: each check must find its own
 //! - [`trace`]: the running hash, and the lines that a failure prints
 //!
 //! One seed decides everything: there is no wall clock, no thread and no hash map in here.
 
+pub(crate) mod faulty;
 pub(crate) mod hostile;
 pub(crate) mod machine;
 pub(crate) mod net;

@@ -84,6 +84,8 @@ pub(crate) struct Process {
     pub(crate) address: Address,
     pub(crate) cluster: u8,
     pub(crate) capacity: Capacity,
+    /// It breaks a rule on purpose.
+    pub(crate) faulty: bool,
     /// `None` once it has stopped.
     pub(crate) node: Option<Box<dyn Machine>>,
     pub(crate) leaving: bool,

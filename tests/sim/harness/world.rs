@@ -8,6 +8,7 @@ use midge::limits::MTU_BYTES;
 use midge::rng::Rng;
 use midge::{Address, Config, Event, Incarnation, Instant, Reject};
 
+use super::faulty::{Fault, Faulty};
 use super::hostile::Recording;
 use super::machine::{self, Capacity};
 use super::net::{Net, between};
@@ -89,12 +90,14 @@ pub(crate) struct Start {
     pub(crate) epoch: Epoch,
     /// `None`: as the rules say.
     pub(crate) capacity: Option<Capacity>,
+    /// A node that breaks a rule on purpose.
+    pub(crate) fault: Option<Fault>,
 }
 
 impl Start {
     /// A node of the first cluster with these seeds.
     pub(crate) fn with_seeds(seeds: &[HostId]) -> Self {
-        Self { cluster: 0, seeds: seeds.to_vec(), epoch: Epoch::Clock, capacity: None }
+        Self { cluster: 0, seeds: seeds.to_vec(), epoch: Epoch::Clock, capacity: None, fault: None }
     }
 }
 
@@ -134,6 +137,9 @@ impl Ord for Item {
     }
 }
 
+/// Is told how far a run is.
+pub(crate) type Watcher = Box<dyn FnMut(&World)>;
+
 /// Everything.
 pub(crate) struct World {
     pub(crate) now: Micros,
@@ -149,6 +155,9 @@ pub(crate) struct World {
     /// Something changed that agreement depends on.
     pub(crate) changed: bool,
     pub(crate) violation: Option<Violation>,
+    /// Told now and then how far the run is: a person may be watching.
+    pub(crate) watcher: Option<Watcher>,
+    next_watch: Micros,
     queue: BinaryHeap<Item>,
     sequence: u64,
     spare: Vec<Vec<u8>>,
@@ -172,6 +181,8 @@ impl World {
             events: BTreeMap::new(),
             changed: true,
             violation: None,
+            watcher: None,
+            next_watch: 0,
             queue: BinaryHeap::new(),
             sequence: 0,
             spare: Vec::new(),
@@ -233,6 +244,9 @@ impl World {
         let clock_start = if self.rng.below(2) == 0 { 0 } else { self.between(0, 1 << 50) };
         let capacity = start.capacity.unwrap_or(self.rules.capacity);
         let mut node = machine::take(capacity);
+        if let Some(fault) = start.fault {
+            node = Box::new(Faulty::new(node, fault));
+        }
         node.init(&config, entropy, node_seed, Instant::from_micros(clock_start))
             .expect("the simulator's configuration is valid");
         self.processes.push(Process {
@@ -245,6 +259,7 @@ impl World {
             paused: false,
             exempt: false,
             partial: false,
+            faulty: start.fault.is_some(),
             slow: None,
             inbox: VecDeque::new(),
             started: self.now,
@@ -325,7 +340,9 @@ impl World {
         let Process { host, capacity, .. } = self.processes[process];
         let Some(node) = self.processes[process].node.take() else { return };
         self.totals.add(&node.stats());
-        machine::put(capacity, node);
+        if !self.processes[process].faulty {
+            machine::put(capacity, node);
+        }
         self.hosts[host].running.retain(|&p| p != process);
         self.processes[process].seen = Vec::new();
         self.processes[process].inbox = VecDeque::new();
@@ -398,6 +415,7 @@ impl World {
             let Some(item) = self.queue.pop() else { break };
             self.now = self.now.max(item.at);
             self.happen(item.what);
+            self.watch();
             if let Some(violation) = self.violation.take() {
                 return Err(violation);
             }
@@ -412,6 +430,16 @@ impl World {
     /// Runs for a span.
     pub(crate) fn run_for(&mut self, span: Micros) -> Result<(), Violation> {
         self.run_until(self.now + span, |_| false).map(|_| ())
+    }
+
+    fn watch(&mut self) {
+        if self.now >= self.next_watch {
+            self.next_watch = self.now + SECOND / 10;
+            if let Some(mut watcher) = self.watcher.take() {
+                watcher(self);
+                self.watcher = Some(watcher);
+            }
+        }
     }
 
     fn happen(&mut self, what: What) {

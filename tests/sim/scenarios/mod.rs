@@ -2,6 +2,7 @@
 //! that follows from the design, and notes how long it took.
 
 pub(crate) mod churn;
+pub(crate) mod faulty;
 pub(crate) mod hostile;
 pub(crate) mod network;
 pub(crate) mod numbers;
