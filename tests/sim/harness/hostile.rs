@@ -1,11 +1,14 @@
 //! What an attacker on the network can do: record, replay, forge sources.
 
+use std::fmt::Write;
+
 use midge::rng::mix;
+use midge::{Address, wire};
 
 use super::net::between;
 use super::process::HostId;
-use super::world::World;
-use midge::Address;
+use super::trace::words;
+use super::world::{CLUSTERS, World};
 
 /// Datagrams that an attacker remembers.
 const REMEMBERED: usize = 20_000;
@@ -49,18 +52,26 @@ impl World {
         packets.get(at as usize).cloned()
     }
 
-    /// Sends bytes in the name of a host. What nodes then send to a host that never had a node is
-    /// an answer to this and must not be longer.
+    /// Adds hosts that only an attacker ever names.
+    pub(crate) fn add_strangers(&mut self, count: usize) -> HostId {
+        let first = self.add_hosts(count);
+        self.hosts[first..].iter_mut().for_each(|host| host.stranger = true);
+        first
+    }
+
+    /// Sends bytes in the name of a host. What nodes then send to the address that the bytes claim
+    /// to come from is an answer to this and must not be longer.
     pub(crate) fn inject(&mut self, source: HostId, to: HostId, bytes: &[u8]) {
         let from = self.address(source);
-        let victim = &mut self.hosts[source];
-        if victim.clusters == 0 {
-            victim.spoofed_bytes.0 += bytes.len() as u64;
+        let opened = CLUSTERS.iter().find_map(|name| wire::open(name, bytes).ok());
+        let advertised = opened.and_then(|datagram| datagram.header.advertised);
+        let claimed = advertised.map_or(Some(source), |address| self.host_of(address));
+        if let Some(claimed) = claimed {
+            self.hosts[claimed].spoofed_bytes.0 += bytes.len() as u64;
         }
         let at = self.now + self.net.delay(&mut self.rng);
         self.trace.line(self.now, [source, to], |out| {
-            use std::fmt::Write;
-            write!(out, "attacker as {from} -> n{to} {bytes:02x?}")
+            write!(out, "attacker as {from} -> n{to} {}", words(bytes))
         });
         self.enqueue(at, to, from, bytes);
     }

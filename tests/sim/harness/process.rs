@@ -28,7 +28,9 @@ pub(crate) struct Host {
     pub(crate) incarnation: Incarnation,
     /// When a life of this address began to leave.
     pub(crate) left: Vec<(u64, Micros)>,
-    /// Bytes that an attacker sent in this host's name, and bytes that nodes sent here meanwhile.
+    /// Only ever named by an attacker: what comes here is an answer to that.
+    pub(crate) stranger: bool,
+    /// Bytes that an attacker sent in this host's name, and bytes that nodes sent here.
     pub(crate) spoofed_bytes: (u64, u64),
 }
 

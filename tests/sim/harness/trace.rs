@@ -4,8 +4,10 @@ use std::collections::VecDeque;
 use std::fmt::Write;
 
 use midge::rng::mix;
+use midge::wire::{self, Section};
 
 use super::Micros;
+use super::world::CLUSTERS;
 
 /// Lines that are kept.
 const KEPT: usize = 100_000;
@@ -87,6 +89,46 @@ impl Trace {
         }
         out
     }
+}
+
+/// A datagram in words; of one that no cluster reads, the bytes.
+pub(crate) fn words(bytes: &[u8]) -> String {
+    let Some(datagram) = CLUSTERS.iter().find_map(|name| wire::open(name, bytes).ok()) else {
+        return format!("{bytes:02x?}");
+    };
+    let header = datagram.header;
+    let mut out = format!("[{} digest {:08x}", header.incarnation, header.digest);
+    let flags = [
+        (header.partial, " partial"),
+        (header.wants_details, " wants details"),
+        (header.leaving, " leaving"),
+    ];
+    flags.iter().filter(|(set, _)| *set).for_each(|(_, name)| out += name);
+    if let Some(address) = header.advertised {
+        let _ = write!(out, " advertised {address}");
+    }
+    for section in datagram.sections() {
+        let _ = match section {
+            Section::Rumours(rumours) => write_rumours(&mut out, rumours),
+            Section::Page(page) => {
+                let _ = write!(out, " | page {:x} {}..{}", page.buckets, page.first, page.next);
+                write_rumours(&mut out, page.rows)
+            }
+            Section::Buckets(_) => write!(out, " | buckets"),
+            other => write!(out, " | {other:?}"),
+        };
+    }
+    out + "]"
+}
+
+fn write_rumours(out: &mut String, rumours: wire::Rumours<'_>) -> std::fmt::Result {
+    for rumour in rumours {
+        write!(out, " | {} {} {}", rumour.address, rumour.state, rumour.incarnation)?;
+        if let Some(accuser) = rumour.accuser {
+            write!(out, " by {accuser}")?;
+        }
+    }
+    Ok(())
 }
 
 fn write_line(out: &mut String, line: &Line) {

@@ -13,7 +13,7 @@ use super::hostile::Recording;
 use super::machine::{self, Capacity};
 use super::net::{Net, between};
 use super::process::{Host, HostId, Meter, Process, ProcessId, SOCKET_DATAGRAMS, Slow};
-use super::trace::Trace;
+use super::trace::{Trace, words};
 use super::view::Totals;
 use super::{Micros, SECOND};
 
@@ -24,7 +24,7 @@ const UNIX_START_MS: u64 = 1_750_000_000_000;
 pub(crate) const PORT: u16 = 6434;
 
 /// Names of the clusters on the network.
-const CLUSTERS: [&str; 2] = ["fleet", "other"];
+pub(crate) const CLUSTERS: [&str; 2] = ["fleet", "other"];
 
 /// Datagrams that one call may lead to: bounded work.
 const DATAGRAMS_PER_STEP: u32 = 256;
@@ -496,7 +496,7 @@ impl World {
         self.trace.number(outcome.map_or_else(|reject| reject.index() as u64, |()| 99));
         self.trace.line(self.now, [host, self.host_of(from).unwrap_or(host)], |out| {
             use fmt::Write;
-            write!(out, "n{host} <- {from} {:02x?}", bytes)?;
+            write!(out, "n{host} <- {from} {}", words(bytes))?;
             outcome.map_or_else(|reject| write!(out, " {reject}"), |()| Ok(()))
         });
         let unproven = outcome == Err(Reject::Unproven);

@@ -80,7 +80,7 @@ fn replay(params: Params) -> Outcome {
     let mut report = Report::default();
     world.recording = Some(crate::harness::hostile::Recording::default());
     let count = fleet_size(params);
-    let strangers = world.add_hosts(5);
+    let strangers = world.add_strangers(5);
     start_all(&mut world, 0..count, &[0], 50 * MS)?;
     world.settle("forming", Scope::Cluster, JOIN_WITHIN)?;
     let hosts = pick(&mut world, count, 3);
@@ -121,7 +121,7 @@ fn forged(params: Params) -> Outcome {
     let mut world = formed(params, Rules { hostile: true, ..Rules::default() })?;
     let mut report = Report::default();
     let count = fleet_size(params);
-    let victims = world.add_hosts(20);
+    let victims = world.add_strangers(20);
     for _ in 0..10_000 {
         world.run_for(5 * MS)?;
         let source = victims + world.between(0, 9) as usize;
