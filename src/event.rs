@@ -17,11 +17,11 @@ pub enum Change {
     Recovered,
     /// Is taken for dead.
     Failed,
-    /// Said that it leaves, or was forgotten by an operator.
+    /// Said that it leaves.
     Left,
     /// Started again at the same address, or changed its name or tags, or they became known.
     Updated,
-    /// Its row is gone: it had left or failed and expired, or the slot was needed.
+    /// Had failed, and is now held to have left: an operator forgot it.
     Forgotten,
 }
 
@@ -41,7 +41,7 @@ pub enum Event {
         change: Change,
         /// Which row.
         address: Address,
-        /// Its state now (of a forgotten row: its last).
+        /// Its state now.
         state: State,
         /// Its incarnation now.
         incarnation: Incarnation,

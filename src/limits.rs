@@ -67,8 +67,8 @@ pub const EPOCH_END: u64 = 1 << 42;
 /// Sources whose bad packets are remembered, so that each is reported once a minute.
 pub const NOISY_SOURCES: usize = 8;
 
-/// Events about rows that are gone, waiting to be read. Beyond that they are counted only.
-pub const FORGOTTEN_EVENTS: usize = 8;
+/// Introductions that others ask for and get in a protocol period.
+pub const HELLOS_PER_PERIOD: u8 = 64;
 
 const _: () = assert!(BUCKETS == 64, "a bucket mask is a u64");
 const _: () = assert!(BUCKETS * 4 + 64 <= MTU_BYTES, "all bucket digests fit one datagram");

@@ -1,20 +1,149 @@
-//! The state machine.
+//! `Swim`: its state, its start, and the requests of the application.
 
+use core::hash::Hasher;
+
+use heapless::{Deque, String, Vec};
+use siphasher::sip::SipHasher13;
+
+use super::incarnation::{Incarnation, State};
+use super::introduce::Answer;
+use super::notify::Notices;
+use super::probe::{Probe, RoundTrip};
+use super::reconcile::Pull;
+use super::relay::Relay;
+use super::row::{Flags, Row, Slot};
+use super::suspicion;
+use super::table::Table;
+use super::timers::{Timer, Timers};
+use super::view::{ForgetError, JoinError, Member, Stats, Status};
 use crate::address::Address;
-use crate::config::{Config, ConfigError};
-use crate::event::Event;
-use crate::limits::MTU_BYTES;
-use crate::member::{ForgetError, JoinError, Member, Stats, Status};
-use crate::node::Transmit;
-use crate::reject::Reject;
-use crate::time::Instant;
+use crate::config::{Config, ConfigError, validate_tags};
+use crate::limits::{ANSWERS, CLUSTER_NAME_BYTES, PULLS, RELAYS, SEEDS};
+use crate::rng::Rng;
+use crate::time::{Duration, Instant};
+use crate::wire::Token;
 
-/// SWIM.
+/// How far leaving has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leaving {
+    /// Not leaving.
+    No,
+    /// Telling the others, and answering.
+    Lingers,
+    /// Done.
+    Gone,
+}
+
+/// Membership alone: who is alive, in a fleet of any size, in fixed memory.
+///
+/// The same calls as [`Node`](crate::Node), which composes it with the rest; firmware that only
+/// wants membership drives this.
 #[derive(Debug)]
-pub struct Swim<const N: usize> {}
-#[allow(unused, missing_docs, clippy::all)]
+pub struct Swim<const N: usize> {
+    pub(super) table: Table<N>,
+    /// When the node was started; `None` before.
+    pub(super) started: Option<Instant>,
+    pub(super) cluster: String<CLUSTER_NAME_BYTES, u8>,
+    pub(super) period: Duration,
+    pub(super) linger: Duration,
+    pub(super) lifeguard: bool,
+    pub(super) life: [u8; 4],
+    /// The epoch that the node was started with; the fleet may have raised it since.
+    pub(super) first_epoch: u64,
+    pub(super) leaving: Leaving,
+
+    pub(super) rng: Rng,
+    pub(super) secret: (u64, u64),
+    pub(super) tokens_drawn: u64,
+
+    pub(super) timers: Timers,
+    /// Lifeguard's local health multiplier: 0 is well.
+    pub(super) health: u8,
+    pub(super) round_trip: RoundTrip,
+    pub(super) probe: Probe,
+    pub(super) relays: [Relay; RELAYS],
+
+    /// Gossip datagrams that this tick still owes, and the place in the order of the first.
+    pub(super) gossip_owed: u8,
+    pub(super) gossip_from: u32,
+    /// Where the search for rows without details goes on, and when it may begin again.
+    pub(super) details_at: u16,
+    pub(super) details_after: Instant,
+    pub(super) details_missing: bool,
+
+    pub(super) seeds: Vec<Address, SEEDS>,
+    pub(super) next_seed: u8,
+    pub(super) join_delay: Duration,
+    /// The failed row that was knocked at last had this age.
+    pub(super) knocked: Option<Instant>,
+    pub(super) answers: Deque<Answer, ANSWERS>,
+    pub(super) hellos: u8,
+    /// A peer saw another source address than the advertised one: so it is always sent along.
+    pub(super) announce: bool,
+
+    pub(super) pulls: [Pull; PULLS],
+    /// Whether the table has once agreed with another's, or was pulled whole.
+    pub(super) synced: bool,
+    pub(super) mismatch_since: Option<Instant>,
+    pub(super) reconcile_after: Instant,
+    pub(super) partial_until: Option<Instant>,
+
+    pub(super) heard: Option<Instant>,
+    pub(super) isolated: bool,
+    pub(super) notices: Notices,
+    pub(super) stats: Stats,
+}
+
+impl<const N: usize> Default for Swim<N> {
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
+
 impl<const N: usize> Swim<N> {
-    pub const EMPTY: Self = Self {};
+    /// Not initialised: all bytes zero; ignores all input.
+    pub const EMPTY: Self = Self {
+        table: Table::EMPTY,
+        started: None,
+        cluster: String::new(),
+        period: Duration::ZERO,
+        linger: Duration::ZERO,
+        lifeguard: false,
+        life: [0; 4],
+        first_epoch: 0,
+        leaving: Leaving::No,
+        rng: Rng::new(0),
+        secret: (0, 0),
+        tokens_drawn: 0,
+        timers: Timers::EMPTY,
+        health: 0,
+        round_trip: RoundTrip::UNKNOWN,
+        probe: Probe::NONE,
+        relays: [Relay::FREE; RELAYS],
+        gossip_owed: 0,
+        gossip_from: 0,
+        details_at: 0,
+        details_after: Instant::ZERO,
+        details_missing: false,
+        seeds: Vec::new(),
+        next_seed: 0,
+        join_delay: Duration::ZERO,
+        knocked: None,
+        answers: Deque::new(),
+        hellos: 0,
+        announce: false,
+        pulls: [Pull::FREE; PULLS],
+        synced: false,
+        mismatch_since: None,
+        reconcile_after: Instant::ZERO,
+        partial_until: None,
+        heard: None,
+        isolated: false,
+        notices: Notices::NONE,
+        stats: Stats::ZERO,
+    };
+
+    /// See [`Node::init`](crate::Node::init).
     pub fn init(
         &mut self,
         config: &Config<'_>,
@@ -22,53 +151,269 @@ impl<const N: usize> Swim<N> {
         seed: u64,
         now: Instant,
     ) -> Result<(), ConfigError> {
+        config.validate(N)?;
+        let [index_a, index_b, secret_a, secret_b] = words(entropy);
+        self.reset((index_a, index_b));
+        self.secret = (secret_a, secret_b);
+        self.rng = Rng::new(seed);
+        self.started = Some(now);
+        // Lengths have been checked; what fits the limit fits the string.
+        let _ = self.cluster.push_str(config.cluster);
+        self.period = Duration::from_millis(u64::from(config.period_ms));
+        self.linger = Duration::from_millis(u64::from(config.linger_ms));
+        self.lifeguard = config.lifeguard;
+        self.first_epoch = config.epoch;
+        let Token(life) = self.draw_token();
+        self.life = life;
+
+        let incarnation = Incarnation { epoch: config.epoch, refutation: 0 };
+        // The table is empty and has room for at least one row: this is slot 0.
+        let _ = self.table.insert(config.advertise, incarnation, State::Alive, now);
+        let own = self.table.row_mut(Slot::OWN);
+        own.id = config.id;
+        own.life = Some(life);
+        own.flags.set(Flags::DETAILS_KNOWN);
+        let _ = own.name.push_str(config.name);
+        let _ = own.tags.push_str(config.tags);
+        self.table.publish(Slot::OWN);
+
+        // Not all nodes of a fleet that starts at once should probe at once.
+        let phase = self.jitter(self.period);
+        self.timers.set(Timer::Period, now + phase);
+        self.timers.set(Timer::Knock, now + phase + self.period);
+        self.join_delay = JOIN_DELAY_FIRST;
         Ok(())
     }
-    pub fn handle_datagram(
-        &mut self,
-        now: Instant,
-        from: Address,
-        bytes: &[u8],
-    ) -> Result<(), Reject> {
-        Ok(())
+
+    /// Field by field, so that a large table is not built on the stack.
+    fn reset(&mut self, index_key: (u64, u64)) {
+        self.table.reset(index_key);
+        self.cluster.clear();
+        self.leaving = Leaving::No;
+        self.tokens_drawn = 0;
+        self.timers = Timers::EMPTY;
+        self.health = 0;
+        self.round_trip = RoundTrip::UNKNOWN;
+        self.probe = Probe::NONE;
+        self.relays = [Relay::FREE; RELAYS];
+        self.gossip_owed = 0;
+        self.details_at = 0;
+        self.details_after = Instant::ZERO;
+        self.details_missing = false;
+        self.seeds.clear();
+        self.next_seed = 0;
+        self.knocked = None;
+        self.answers.clear();
+        self.hellos = 0;
+        self.announce = false;
+        self.pulls = [Pull::FREE; PULLS];
+        self.synced = false;
+        self.mismatch_since = None;
+        self.reconcile_after = Instant::ZERO;
+        self.partial_until = None;
+        self.heard = None;
+        self.isolated = false;
+        self.notices = Notices::NONE;
+        self.stats = Stats::ZERO;
     }
-    pub fn handle_timeout(&mut self, now: Instant) {}
-    pub fn poll_transmit(
-        &mut self,
-        now: Instant,
-        buffer: &mut [u8; MTU_BYTES],
-    ) -> Option<Transmit> {
-        None
-    }
-    pub fn poll_event(&mut self) -> Option<Event> {
-        None
-    }
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        None
-    }
+
+    /// See [`Node::join`](crate::Node::join).
     pub fn join(&mut self, now: Instant, seed: Address) -> Result<(), JoinError> {
+        if !seed.is_usable() {
+            return Err(JoinError::Unusable);
+        }
+        if !self.is_running() || self.leaving != Leaving::No {
+            return Err(JoinError::Leaving);
+        }
+        if !self.seeds.contains(&seed) {
+            self.seeds.push(seed).map_err(|_| JoinError::Full)?;
+        }
+        if seed != self.own().address && !self.has_company() {
+            self.join_delay = JOIN_DELAY_FIRST;
+            self.timers.set(Timer::Join, now);
+            if self.heard.is_none() && self.timers.get(Timer::NoAnswer).is_none() {
+                self.timers.set(Timer::NoAnswer, now + NO_ANSWER_AFTER);
+            }
+        }
         Ok(())
     }
-    pub fn leave(&mut self, now: Instant) {}
+
+    /// See [`Node::leave`](crate::Node::leave).
+    pub fn leave(&mut self, now: Instant) {
+        if !self.is_running() || self.leaving != Leaving::No {
+            return;
+        }
+        let own = self.own().incarnation;
+        self.table.change(Slot::OWN, own, State::Left, now);
+        self.table.row_mut(Slot::OWN).flags.set(Flags::DETAILS_KNOWN);
+        self.timers = Timers::EMPTY;
+        self.probe = Probe::NONE;
+        if self.table.order.len() == 0 || self.linger == Duration::ZERO {
+            self.finish_leaving();
+            return;
+        }
+        self.leaving = Leaving::Lingers;
+        self.timers.set(Timer::Linger, now + self.linger);
+        self.timers.set(Timer::Gossip, now);
+        self.table.publish(Slot::OWN);
+    }
+
+    pub(super) fn finish_leaving(&mut self) {
+        self.leaving = Leaving::Gone;
+        self.timers = Timers::EMPTY;
+        self.notices.left = true;
+    }
+
+    /// See [`Node::has_left`](crate::Node::has_left).
+    #[must_use]
     pub fn has_left(&self) -> bool {
-        false
+        self.leaving == Leaving::Gone
     }
+
+    /// See [`Node::forget`](crate::Node::forget).
     pub fn forget(&mut self, now: Instant, address: Address) -> Result<(), ForgetError> {
-        Ok(())
+        let slot = self.table.find(address).ok_or(ForgetError::Unknown)?;
+        let row = self.table.row(slot);
+        let incarnation = row.incarnation;
+        match row.state {
+            State::Alive | State::Suspect => Err(ForgetError::Live),
+            State::Left => Ok(()),
+            State::Failed => {
+                self.change(slot, incarnation, State::Left, now);
+                self.publish(slot, now);
+                Ok(())
+            }
+        }
     }
+
+    /// See [`Node::set_tags`](crate::Node::set_tags).
     pub fn set_tags(&mut self, now: Instant, tags: &str) -> Result<(), ConfigError> {
+        validate_tags(tags)?;
+        if !self.is_running() || self.leaving != Leaving::No {
+            return Err(ConfigError::Leaving);
+        }
+        if self.own().tags.as_str() == tags {
+            return Ok(());
+        }
+        let own = self.table.row_mut(Slot::OWN);
+        own.tags.clear();
+        let _ = own.tags.push_str(tags);
+        let next = own.incarnation.next();
+        self.become_incarnation(next, now);
         Ok(())
     }
+
+    /// Started, and not gone.
+    pub(super) fn is_running(&self) -> bool {
+        self.started.is_some() && self.leaving != Leaving::Gone
+    }
+
+    pub(super) fn own(&self) -> &Row {
+        self.table.row(Slot::OWN)
+    }
+
+    /// Whether another live row is known.
+    pub(super) fn has_company(&self) -> bool {
+        self.table.order.len() > 0
+    }
+
+    /// Whether another live row is known, or there is nothing to join.
+    pub(super) fn has_joined(&self) -> bool {
+        let own = self.own().address;
+        self.has_company() || self.seeds.iter().all(|seed| *seed == own)
+    }
+
+    pub(super) fn is_partial(&self) -> bool {
+        self.partial_until.is_some()
+    }
+
+    pub(super) fn transmit_limit(&self) -> u8 {
+        suspicion::transmit_limit(self.table.live())
+    }
+
+    /// A random span below `span`.
+    pub(super) fn jitter(&mut self, span: Duration) -> Duration {
+        span.scale(u64::from(self.rng.below(1 << 16)), 1 << 16)
+    }
+
+    /// A token that nobody can guess and that was not drawn before.
+    pub(super) fn draw_token(&mut self) -> Token {
+        self.tokens_drawn += 1;
+        let mut hasher = SipHasher13::new_with_keys(self.secret.0, self.secret.1);
+        hasher.write(b"number");
+        hasher.write(&self.tokens_drawn.to_le_bytes());
+        Token((hasher.finish() as u32).to_le_bytes())
+    }
+
+    /// Which protocol period this is since the start, for counts by period; it wraps.
+    pub(super) fn period_number(&self, now: Instant) -> u16 {
+        let running = now.since(self.started.unwrap_or(now)).as_micros();
+        (running / self.period.as_micros().max(1)) as u16
+    }
+
+    /// See [`Node::members`](crate::Node::members).
     pub fn members(&self, first: usize) -> impl Iterator<Item = (usize, Member<'_>)> {
-        core::iter::empty()
+        self.table.rows_from(first).map(|(slot, row)| (slot.index(), view(slot, row)))
     }
+
+    /// See [`Node::member`](crate::Node::member).
+    #[must_use]
     pub fn member(&self, address: Address) -> Option<Member<'_>> {
-        None
+        let slot = self.table.find(address)?;
+        Some(view(slot, self.table.row(slot)))
     }
+
+    /// See [`Node::status`](crate::Node::status).
+    #[must_use]
     pub fn status(&self) -> Status<'_> {
-        unreachable!()
+        Status {
+            cluster: &self.cluster,
+            own: view(Slot::OWN, self.own()),
+            alive: self.table.count(State::Alive),
+            suspect: self.table.count(State::Suspect),
+            failed: self.table.count(State::Failed),
+            left: self.table.count(State::Left),
+            capacity: N as u32,
+            partial: self.is_partial(),
+            health: self.health,
+            digest: self.table.digest(),
+            joined: self.has_joined(),
+            isolated: self.isolated,
+            leaving: self.leaving != Leaving::No,
+            period_ms: self.period.as_millis() as u32,
+            seeds: &self.seeds,
+        }
     }
+
+    /// See [`Node::stats`](crate::Node::stats).
+    #[must_use]
     pub fn stats(&self) -> Stats {
-        Stats::ZERO
+        Stats { rtt_us: self.round_trip.smoothed_us(), ..self.stats }
     }
+}
+
+pub(super) const JOIN_DELAY_FIRST: Duration = Duration::from_millis(100);
+pub(super) const JOIN_DELAY_MAX: Duration = Duration::from_secs(10);
+pub(super) const NO_ANSWER_AFTER: Duration = Duration::from_secs(10);
+
+fn view(slot: Slot, row: &Row) -> Member<'_> {
+    Member {
+        address: row.address,
+        state: row.state,
+        incarnation: row.incarnation,
+        id: row.id,
+        name: &row.name,
+        tags: &row.tags,
+        rtt_us: row.rtt_us,
+        own: slot == Slot::OWN,
+    }
+}
+
+fn words(entropy: [u8; 32]) -> [u64; 4] {
+    let (words, _) = entropy.as_chunks::<8>();
+    let mut all = [0; 4];
+    for (word, bytes) in all.iter_mut().zip(words) {
+        *word = u64::from_le_bytes(*bytes);
+    }
+    all
 }

@@ -63,7 +63,7 @@ pub struct Status<'a> {
 }
 
 /// Counters since start. They wrap.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stats {
     /// Datagrams accepted.
     pub datagrams_in: u64,
@@ -91,8 +91,6 @@ pub struct Stats {
     pub accusations_ignored: u32,
     /// Answers, relayed pings or pulls dropped because their places were taken.
     pub overflows: u32,
-    /// Events about forgotten rows that were lost because nobody read them.
-    pub events_lost: u32,
     /// Smoothed round trip of probes in microseconds; 0 = none yet.
     pub rtt_us: u32,
 }
@@ -113,7 +111,6 @@ impl Stats {
         rows_refused: 0,
         accusations_ignored: 0,
         overflows: 0,
-        events_lost: 0,
         rtt_us: 0,
     };
 }

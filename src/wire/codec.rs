@@ -100,6 +100,11 @@ impl<'a> Builder<'a> {
         Self { buffer: buffer.get_mut(..end).unwrap_or_default(), used: 0, reserved: 0 }
     }
 
+    /// Starts over.
+    pub fn clear(&mut self) {
+        self.used = 0;
+    }
+
     /// How many bytes have been written.
     pub fn len(&self) -> usize {
         self.used

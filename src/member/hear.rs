@@ -1,0 +1,345 @@
+//! A statement about a member, and what it changes; refutation of what is said about this node.
+
+use super::incarnation::{Incarnation, State, Verdict, judge};
+use super::row::{ACCUSERS, Flags, Slot};
+use super::suspicion;
+use super::swim::{Leaving, Swim};
+use super::timers::Timer;
+use crate::limits::{ACCUSATIONS_PER_PERIOD, GOSSIP_TICKS_PER_PERIOD, HEALTH_MAX};
+use crate::time::{Duration, Instant};
+use crate::wire::Rumour;
+
+/// How long rows of the dead stay, as contact points and against old rumours.
+const FAILED_EXPIRES: Duration = Duration::from_secs(72 * 3600);
+const LEFT_EXPIRES: Duration = Duration::from_secs(600);
+/// How long a row that was refused for want of room makes the table count as partial.
+const PARTIAL_FOR: Duration = Duration::from_secs(60);
+/// A node that has run for so many periods has met its earlier life, if the fleet knows of one.
+const SETTLED_PERIODS: u64 = 10;
+/// How long the younger of two nodes at one address keeps silent before it tries again.
+const YIELD_FOR: Duration = Duration::from_secs(60);
+
+impl<const N: usize> Swim<N> {
+    /// Hears what `sender` says about somebody; whether that was news. `reconciling` says that it
+    /// stands in a page.
+    pub(super) fn hear(
+        &mut self,
+        now: Instant,
+        sender: Slot,
+        rumour: Rumour,
+        reconciling: bool,
+    ) -> bool {
+        if rumour.address == self.own().address {
+            self.hear_about_self(now, rumour.incarnation, rumour.state);
+            return false;
+        }
+        let slot = self.table.find(rumour.address);
+        let held = slot.map(|slot| {
+            let row = self.table.row(slot);
+            (row.incarnation, row.state)
+        });
+        let verdict = judge(held, (rumour.incarnation, rumour.state), reconciling);
+        if matches!(verdict, Verdict::Ignore | Verdict::Stale) {
+            return false;
+        }
+        let accuses = matches!(rumour.state, State::Suspect | State::Failed);
+        if accuses && !self.may_accuse(sender, now) {
+            return false;
+        }
+        let accuser = self.accuser(rumour, sender);
+        let news = match (verdict, slot) {
+            (Verdict::Ignore | Verdict::Stale, _) => false,
+            (Verdict::Apply, None) => self.enlist(now, rumour, accuser),
+            (Verdict::Apply, Some(slot)) => {
+                let accuser = accuses.then_some(accuser);
+                self.apply(now, slot, rumour.incarnation, rumour.state, accuser)
+            }
+            (Verdict::Confirm, Some(slot)) => !reconciling && self.confirm(slot, accuser),
+            (Verdict::Accuse, Some(slot)) => {
+                self.table.owe(slot, Flags::TELL);
+                self.apply(now, slot, rumour.incarnation, State::Suspect, Some(accuser))
+            }
+            // `judge` confirms and accuses only what is held.
+            (Verdict::Confirm | Verdict::Accuse, None) => false,
+        };
+        // What a joiner reads in its first pages everybody else knows.
+        let told = news && (self.synced || !reconciling);
+        if let Some(slot) = self.table.find(rumour.address).filter(|_| told) {
+            self.publish(slot, now);
+        }
+        news
+    }
+
+    /// Who is counted as the accuser: the one that is named, if it is a live row, else who says
+    /// so. What this node is said to have accused counts as the sender's.
+    fn accuser(&self, rumour: Rumour, sender: Slot) -> Slot {
+        rumour
+            .accuser
+            .filter(|named| *named != rumour.address)
+            .and_then(|named| self.table.find(named))
+            .filter(|named| *named != Slot::OWN && self.table.row(*named).is_live())
+            .unwrap_or(sender)
+    }
+
+    /// Counts an accusation against what one sender may cause in a period.
+    fn may_accuse(&mut self, sender: Slot, now: Instant) -> bool {
+        let period = self.period_number(now);
+        let row = self.table.row_mut(sender);
+        if row.accusations_period != period {
+            row.accusations_period = period;
+            row.accusations = 0;
+        }
+        if row.accusations >= ACCUSATIONS_PER_PERIOD {
+            self.stats.accusations_ignored = self.stats.accusations_ignored.wrapping_add(1);
+            return false;
+        }
+        row.accusations += 1;
+        true
+    }
+
+    /// A row for a member that was not known; not if every row is taken by a live member.
+    fn enlist(&mut self, now: Instant, rumour: Rumour, accuser: Slot) -> bool {
+        let Rumour { address, incarnation, state, .. } = rumour;
+        let Some(slot) = self.table.insert(address, incarnation, state, now) else {
+            self.refuse_row(now);
+            return false;
+        };
+        if state == State::Suspect {
+            self.table.row_mut(slot).accusers[0] = Some(accuser);
+        }
+        self.settle(slot, now);
+        true
+    }
+
+    /// Counts a member that has no place here, and notes that the table is too small.
+    pub(super) fn refuse_row(&mut self, now: Instant) {
+        self.stats.rows_refused = self.stats.rows_refused.wrapping_add(1);
+        if self.partial_until.is_none() {
+            self.notices.partial = Some(true);
+        }
+        self.partial_until = Some(now + PARTIAL_FOR);
+    }
+
+    /// Makes the statement what is held.
+    fn apply(
+        &mut self,
+        now: Instant,
+        slot: Slot,
+        incarnation: Incarnation,
+        state: State,
+        accuser: Option<Slot>,
+    ) -> bool {
+        let held = self.table.row(slot).state;
+        let mut accusers = [None; ACCUSERS];
+        if held == State::Suspect && state == State::Failed {
+            accusers = self.table.row(slot).accusers;
+        }
+        accusers[0] = accusers[0].or(accuser);
+        if self.table.row(slot).incarnation.epoch != incarnation.epoch && state.is_live() {
+            self.table.row_mut(slot).flags.set(Flags::UPDATED);
+        }
+        self.change(slot, incarnation, state, now);
+        self.table.row_mut(slot).accusers = accusers;
+        if state == State::Suspect {
+            // A suspicion of a newer incarnation begins anew.
+            self.table.row_mut(slot).since = now;
+            self.arm_suspicion(slot);
+        }
+        true
+    }
+
+    /// Changes a row and all that follows from it, but for the news.
+    pub(super) fn change(
+        &mut self,
+        slot: Slot,
+        incarnation: Incarnation,
+        state: State,
+        now: Instant,
+    ) {
+        self.table.change(slot, incarnation, state, now);
+        self.settle(slot, now);
+    }
+
+    fn settle(&mut self, slot: Slot, now: Instant) {
+        let random = self.rng.next() as u32;
+        self.table.settle_order(slot, random);
+        match self.table.row(slot).state {
+            State::Alive => {
+                self.table.row_mut(slot).accusers = [None; ACCUSERS];
+                self.table.set_deadline(slot, None);
+            }
+            State::Suspect => self.arm_suspicion(slot),
+            State::Failed => self.table.set_deadline(slot, Some(now + FAILED_EXPIRES)),
+            State::Left => self.table.set_deadline(slot, Some(now + LEFT_EXPIRES)),
+        }
+        self.table.note_event(slot);
+        self.details_after = self.details_after.min(now);
+        self.arm_gossip(now);
+    }
+
+    /// Makes the row's state news.
+    pub(super) fn publish(&mut self, slot: Slot, now: Instant) {
+        self.table.publish(slot);
+        self.arm_gossip(now);
+    }
+
+    /// Sees to it that extra gossip goes out while there is a reason.
+    pub(super) fn arm_gossip(&mut self, now: Instant) {
+        let news = !self.table.news.is_empty() || self.details_after <= now;
+        if news && self.has_company() && self.timers.get(Timer::Gossip).is_none() {
+            let tick = self.period.scale(1, GOSSIP_TICKS_PER_PERIOD);
+            self.timers.set(Timer::Gossip, now + tick);
+        }
+    }
+
+    /// This node accuses a member of its own: it did not answer.
+    pub(super) fn accuse(&mut self, now: Instant, slot: Slot) {
+        let row = self.table.row(slot);
+        let incarnation = row.incarnation;
+        match row.state {
+            State::Alive => {
+                self.apply(now, slot, incarnation, State::Suspect, Some(Slot::OWN));
+                self.publish(slot, now);
+            }
+            State::Suspect => {
+                if self.confirm(slot, Slot::OWN) {
+                    self.publish(slot, now);
+                }
+            }
+            State::Failed | State::Left => {}
+        }
+    }
+
+    /// Counts one more accuser of a suspicion; whether it is one that was waited for.
+    fn confirm(&mut self, slot: Slot, accuser: Slot) -> bool {
+        let needed = suspicion::confirmations_needed(self.table.live()) as usize;
+        let row = self.table.row_mut(slot);
+        let counted = row.accusers.iter().flatten().count();
+        if row.accusers.contains(&Some(accuser)) || accuser == slot || counted > needed {
+            return false;
+        }
+        match row.accusers.iter_mut().find(|place| place.is_none()) {
+            Some(place) => *place = Some(accuser),
+            None => return false,
+        }
+        self.arm_suspicion(slot);
+        true
+    }
+
+    /// When the suspicion of a row ends, by what is known now.
+    ///
+    /// It is stretched by the local health multiplier like the probe's time-outs: a node that is
+    /// slow itself hears refutations late, too.
+    fn suspicion_end(&self, slot: Slot) -> Instant {
+        let row = self.table.row(slot);
+        let live = self.table.live();
+        let span = if self.lifeguard {
+            let span = suspicion::timeout(self.period, live, row.confirmations());
+            span.scale(u64::from(self.health) + 1, 1)
+        } else {
+            suspicion::minimum(self.period, live)
+        };
+        row.since + span
+    }
+
+    fn arm_suspicion(&mut self, slot: Slot) {
+        let end = self.suspicion_end(slot);
+        self.table.set_deadline(slot, Some(end));
+    }
+
+    /// The deadline of a row has come: a suspicion ends, a dead row expires.
+    pub(super) fn row_due(&mut self, now: Instant, slot: Slot) {
+        let row = self.table.row(slot);
+        let incarnation = row.incarnation;
+        match row.state {
+            State::Suspect => {
+                let end = self.suspicion_end(slot);
+                if end > now {
+                    self.table.set_deadline(slot, Some(end));
+                    return;
+                }
+                self.apply(now, slot, incarnation, State::Failed, None);
+                self.publish(slot, now);
+            }
+            State::Failed | State::Left => self.table.remove(slot),
+            State::Alive => self.table.set_deadline(slot, None),
+        }
+    }
+
+    /// A member that was taken for dead has proven that it lives: what is held becomes a
+    /// suspicion, and it is told, so that it refutes. Nobody else is told: to them, a suspicion
+    /// says nothing new.
+    pub(super) fn revive(&mut self, now: Instant, slot: Slot) {
+        let incarnation = self.table.row(slot).incarnation;
+        self.apply(now, slot, incarnation, State::Suspect, Some(Slot::OWN));
+        self.table.withdraw(slot);
+        self.table.owe(slot, Flags::TELL);
+    }
+
+    /// Worsens or betters the local health.
+    pub(super) fn note_health(&mut self, worse: u8, better: u8) {
+        if self.lifeguard {
+            let health = self.health.saturating_sub(better).saturating_add(worse);
+            self.health = health.min(HEALTH_MAX);
+        }
+    }
+
+    /// Hears what others say about this node.
+    pub(super) fn hear_about_self(&mut self, now: Instant, heard: Incarnation, state: State) {
+        let own = self.own().incarnation;
+        if heard < own || (heard == own && state == self.own().state) {
+            return;
+        }
+        if self.leaving != Leaving::No {
+            // `left` prevails over anything said of the same incarnation.
+            if heard > own {
+                self.become_incarnation(heard, now);
+            }
+            return;
+        }
+        match state {
+            State::Alive if heard == own => {}
+            State::Alive => self.meet_another_life(now, heard),
+            State::Suspect | State::Failed => {
+                self.note_health(1, 0);
+                self.refute(now, heard);
+            }
+            State::Left => self.refute(now, heard),
+        }
+    }
+
+    fn refute(&mut self, now: Instant, heard: Incarnation) {
+        self.stats.refutations = self.stats.refutations.wrapping_add(1);
+        self.become_incarnation(heard.next(), now);
+    }
+
+    /// Somebody holds a newer incarnation of this address than this node ever had: an earlier life
+    /// (the clock went backwards, or there is none), or another node that lives here, too.
+    ///
+    /// The older of two nodes sees an epoch above its first one and always goes above it, within
+    /// that epoch; so the younger sees a refutation that it never made in its own first epoch, and
+    /// keeps silent for a while. That bounds how fast the two escalate.
+    fn meet_another_life(&mut self, now: Instant, heard: Incarnation) {
+        let running = now.since(self.started.unwrap_or(now));
+        let settled = self.synced && running > self.period.scale(SETTLED_PERIODS, 1);
+        if settled {
+            let address = self.own().address;
+            self.notices.conflict(now, address);
+            if heard.epoch == self.first_epoch {
+                if now < self.notices.yield_until {
+                    return;
+                }
+                self.notices.yield_until = now + YIELD_FOR;
+            }
+        }
+        self.refute(now, heard);
+    }
+
+    /// Takes a newer incarnation for this node, and tells the others.
+    pub(super) fn become_incarnation(&mut self, incarnation: Incarnation, now: Instant) {
+        let state = self.own().state;
+        self.table.change(Slot::OWN, incarnation, state, now);
+        self.table.row_mut(Slot::OWN).flags.set(Flags::DETAILS_KNOWN);
+        self.publish(Slot::OWN, now);
+    }
+}

@@ -1,0 +1,330 @@
+//! Strangers: introductions with challenge, joining, and knocking at the dead.
+//!
+//! A token is a keyed hash of the address that it was sent to and of the time, so nothing has to
+//! be remembered of those who were challenged. It is sent to the address that a stranger claims,
+//! and only there; who gives it back can read what is sent to that address.
+
+use core::hash::Hasher;
+
+use siphasher::sip::SipHasher13;
+
+use super::incarnation::State;
+use super::row::{Flags, Slot};
+use super::swim::{JOIN_DELAY_MAX, Leaving, NO_ANSWER_AFTER, Swim};
+use super::timers::Timer;
+use crate::address::Address;
+use crate::limits::{HELLOS_PER_PERIOD, SEEDS_IN_PARALLEL};
+use crate::reject::Reject;
+use crate::time::{Duration, Instant};
+use crate::wire::{Challenge, Details, Header, Hello, PROTOCOL, Refusal, Token};
+
+/// A token is valid for one to two of these.
+const TOKEN_SPAN: Duration = Duration::from_secs(8);
+/// After a first silence, how often it is said that nobody answers.
+const NO_ANSWER_AGAIN: Duration = Duration::from_secs(60);
+
+/// What is owed to an address that may be no row. See [`ANSWERS`](crate::limits::ANSWERS).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// An introduction.
+    Hello { to: Address, echo: Option<Token> },
+    /// A challenge, if it is not longer than `fits` bytes: what was received.
+    Challenge { to: Address, echo: Option<Token>, observed: Option<Address>, fits: u16 },
+    /// A refusal, and an ack if a ping came along: who has no row here is alive all the same.
+    Refused { to: Address, reason: Refusal, ack: Option<Token>, fits: u16 },
+    /// A page of rows.
+    Page { to: Address, buckets: u64, first: u16 },
+}
+
+/// Who sent a datagram, and how it came.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sender {
+    /// Where it is reached; the key of its row.
+    pub(super) address: Address,
+    /// The source address of the datagram.
+    pub(super) source: Address,
+    /// The length of the datagram.
+    pub(super) bytes: u16,
+    /// The ping in it, if there was one.
+    pub(super) ping: Option<Token>,
+}
+
+impl<const N: usize> Swim<N> {
+    /// The token that proves to this node, for a while, that its holder is at this address.
+    pub(super) fn token_for(&self, address: Address, now: Instant) -> Token {
+        self.token_of_span(address, now.as_micros() / TOKEN_SPAN.as_micros())
+    }
+
+    fn token_of_span(&self, address: Address, span: u64) -> Token {
+        let mut hasher = SipHasher13::new_with_keys(self.secret.0, self.secret.1);
+        hasher.write(b"address");
+        hasher.write(address.octets());
+        hasher.write(&address.port().to_le_bytes());
+        hasher.write(&span.to_le_bytes());
+        Token((hasher.finish() as u32).to_le_bytes())
+    }
+
+    pub(super) fn is_token_of(&self, token: Option<Token>, address: Address, now: Instant) -> bool {
+        let span = now.as_micros() / TOKEN_SPAN.as_micros();
+        token == Some(self.token_of_span(address, span))
+            || token == Some(self.token_of_span(address, span.saturating_sub(1)))
+    }
+
+    /// Notes an answer; when all places are taken it is dropped and counted, and the peer asks
+    /// again.
+    pub(super) fn answer(&mut self, answer: Answer) {
+        if self.answers.iter().any(|owed| *owed == answer) {
+            return;
+        }
+        if self.answers.push_back(answer).is_err() {
+            self.stats.overflows = self.stats.overflows.wrapping_add(1);
+        }
+    }
+
+    /// This node's details, as it sends them.
+    pub(super) fn own_details(&self) -> Details<'_> {
+        let own = self.own();
+        Details {
+            life: self.life,
+            id: own.id,
+            protocol_low: PROTOCOL,
+            protocol_high: PROTOCOL,
+            period_ms: self.period.as_millis() as u32,
+            name: &own.name,
+            tags: &own.tags,
+        }
+    }
+
+    /// Somebody introduces itself.
+    ///
+    /// # Errors
+    /// [`Reject::Refused`]: no row changes.
+    pub(super) fn hear_hello(
+        &mut self,
+        now: Instant,
+        sender: Sender,
+        header: &Header,
+        hello: &Hello<'_>,
+    ) -> Result<Option<Slot>, Reject> {
+        if !self.is_token_of(hello.echo, sender.address, now) {
+            let observed = (sender.source != sender.address).then_some(sender.source);
+            self.answer(Answer::Challenge {
+                to: sender.address,
+                echo: Some(hello.token),
+                observed,
+                fits: sender.bytes,
+            });
+            return Ok(None);
+        }
+        if hello.details.protocol_low > PROTOCOL {
+            return Err(self.refuse(sender, Refusal::Protocol));
+        }
+        if self.is_conflict(now, sender.address, hello) {
+            self.notices.conflict(now, sender.address);
+            return Err(self.refuse(sender, Refusal::Conflict));
+        }
+        let Some(slot) = self.meet(now, sender, header) else {
+            if self.table.find(sender.address).is_none() && !header.leaving {
+                self.refuse_row(now);
+                self.notices.table_full(now, sender.address);
+                return Err(self.refuse(sender, Refusal::Full));
+            }
+            return Ok(None);
+        };
+        self.store_details(now, slot, header, &hello.details);
+        Ok(Some(slot))
+    }
+
+    fn refuse(&mut self, sender: Sender, reason: Refusal) -> Reject {
+        let Sender { address: to, ping: ack, bytes: fits, .. } = sender;
+        self.answer(Answer::Refused { to, reason, ack, fits });
+        Reject::Refused
+    }
+
+    /// Whether another node lives at this address: the row's last datagram came from another life
+    /// after this one had begun.
+    fn is_conflict(&self, now: Instant, address: Address, hello: &Hello<'_>) -> bool {
+        let Some(slot) = self.table.find(address) else { return false };
+        let row = self.table.row(slot);
+        let other_life = row.life.is_some_and(|life| life != hello.details.life);
+        let begun = now - Duration::from_secs(u64::from(hello.uptime_s));
+        row.is_live() && other_life && row.heard.is_some_and(|heard| heard > begun)
+    }
+
+    /// A stranger has proven that it is where it says: its row, unless there is no room or it is
+    /// leaving.
+    pub(super) fn meet(&mut self, now: Instant, sender: Sender, header: &Header) -> Option<Slot> {
+        let alias = self.alias_of(sender);
+        let slot = match self.table.find(sender.address) {
+            Some(slot) => slot,
+            None if header.leaving => return None,
+            None => {
+                let alive = State::Alive;
+                let slot = self.table.insert(sender.address, header.incarnation, alive, now)?;
+                self.change(slot, header.incarnation, alive, now);
+                self.publish(slot, now);
+                slot
+            }
+        };
+        self.table.row_mut(slot).alias = alias;
+        let row = self.table.row(slot);
+        if row.state == State::Failed && header.incarnation == row.incarnation && !header.leaving {
+            self.revive(now, slot);
+        }
+        self.hear_sender(now, slot, header);
+        Some(slot)
+    }
+
+    /// A keyed hash of the source that speaks for another address; 0 for one that speaks for
+    /// itself.
+    pub(super) fn alias_of(&self, sender: Sender) -> u32 {
+        if sender.source == sender.address {
+            return 0;
+        }
+        self.table.keyed_hash(sender.source) as u32 | 1
+    }
+
+    /// Somebody does not know this node and asks it to introduce itself.
+    pub(super) fn hear_challenge(&mut self, now: Instant, from: Address, challenge: Challenge) {
+        if self.is_token_of(challenge.echo, from, now) && challenge.observed.is_some() {
+            self.announce = true;
+        }
+        if self.hellos < HELLOS_PER_PERIOD {
+            self.hellos += 1;
+            self.answer(Answer::Hello { to: from, echo: Some(challenge.token) });
+        }
+    }
+
+    /// Keeps what a member says about itself, if that belongs to the incarnation that is held.
+    pub(super) fn store_details(
+        &mut self,
+        now: Instant,
+        slot: Slot,
+        header: &Header,
+        details: &Details<'_>,
+    ) {
+        if self.table.row(slot).incarnation != header.incarnation {
+            return;
+        }
+        let row = self.table.row_mut(slot);
+        let changed = row.name.as_str() != details.name || row.tags.as_str() != details.tags;
+        row.flags.set(Flags::DETAILS_KNOWN);
+        row.life = Some(details.life);
+        row.id = details.id;
+        row.protocol_low = details.protocol_low;
+        row.protocol_high = details.protocol_high;
+        let address = row.address;
+        if changed {
+            row.name.clear();
+            row.tags.clear();
+            // Lengths were checked by the decoder.
+            let _ = row.name.push_str(details.name);
+            let _ = row.tags.push_str(details.tags);
+            row.flags.set(Flags::UPDATED);
+            self.table.note_event(slot);
+            self.note_name_conflict(now, slot, details.name);
+        }
+        if u64::from(details.period_ms) != self.period.as_millis() {
+            self.notices.mismatch(now, address, details.period_ms);
+        }
+    }
+
+    fn note_name_conflict(&mut self, now: Instant, slot: Slot, name: &str) {
+        let mut live = self.table.rows_from(0).filter(|(_, row)| row.is_live());
+        let other = live.find(|(other, row)| *other != slot && row.name.as_str() == name);
+        if let Some((_, other)) = other {
+            let (first, second) = (other.address, self.table.row(slot).address);
+            self.notices.name_conflict(now, first, second);
+        }
+    }
+
+    /// A seed refuses this node.
+    pub(super) fn hear_refusal(&mut self, now: Instant, by: Address, reason: Refusal) {
+        if self.seeds.contains(&by) {
+            self.heard = Some(now);
+            self.notices.refused(now, by, reason);
+        }
+    }
+
+    /// Asks the next seeds, up to three at a time, until there is company.
+    pub(super) fn join_due(&mut self, now: Instant) {
+        if self.has_company() || self.leaving != Leaving::No {
+            return;
+        }
+        let own = self.own().address;
+        let mut asked = 0;
+        for _ in 0..self.seeds.len() {
+            let at = usize::from(self.next_seed) % self.seeds.len();
+            self.next_seed = (at + 1) as u8;
+            if self.seeds[at] != own && asked < SEEDS_IN_PARALLEL {
+                self.answer(Answer::Hello { to: self.seeds[at], echo: None });
+                asked += 1;
+            }
+            if asked == SEEDS_IN_PARALLEL {
+                break;
+            }
+        }
+        if asked > 0 {
+            // Half of the delay is fixed, half random.
+            let half = self.join_delay.scale(1, 2);
+            let random = self.jitter(self.join_delay);
+            self.timers.set(Timer::Join, now + half + random);
+            self.join_delay = self.join_delay.scale(2, 1).min(JOIN_DELAY_MAX);
+        }
+    }
+
+    /// Joining, and nobody has said a word.
+    pub(super) fn no_answer_due(&mut self, now: Instant) {
+        if !self.has_company() && self.heard.is_none() {
+            self.notices.no_answer = true;
+            self.timers.set(Timer::NoAnswer, now + NO_ANSWER_AGAIN.max(NO_ANSWER_AFTER));
+        }
+    }
+
+    /// Knocks at a contact that is not alive, as often as the fleet as a whole should:
+    /// `max(1, min(N/10, 10))` times a second.
+    pub(super) fn knock_due(&mut self, now: Instant) {
+        self.timers.set(Timer::Knock, now + self.period);
+        let live = u64::from(self.table.live().max(1));
+        let fleet_per_1000_s = (live * 100).clamp(1_000, 10_000);
+        // In millionths: the chance that it is this node's turn in this period.
+        let chance = fleet_per_1000_s * self.period.as_millis() / live;
+        if u64::from(self.rng.below(1_000_000)) >= chance {
+            return;
+        }
+        let (seed, failed) = (self.dead_seed(), self.next_failed());
+        let seed_first = self.rng.below(2) == 0;
+        let chosen = if seed_first { seed.or(failed) } else { failed.or(seed) };
+        let Some(to) = chosen else { return };
+        if Some(to) == failed && Some(to) != seed {
+            self.knocked = self.table.find(to).map(|slot| self.table.row(slot).since);
+        }
+        self.answer(Answer::Hello { to, echo: None });
+    }
+
+    /// The next configured seed that is no live row.
+    fn dead_seed(&mut self) -> Option<Address> {
+        let own = self.own().address;
+        for _ in 0..self.seeds.len() {
+            let at = usize::from(self.next_seed) % self.seeds.len();
+            self.next_seed = (at + 1) as u8;
+            let seed = self.seeds[at];
+            let live = self.table.find(seed).is_some_and(|slot| self.table.row(slot).is_live());
+            if !live && seed != own {
+                return Some(seed);
+            }
+        }
+        None
+    }
+
+    /// The failed row to knock at: the newest failure first, then older ones, then again.
+    fn next_failed(&self) -> Option<Address> {
+        if self.table.count(State::Failed) == 0 {
+            return None;
+        }
+        let failed = || self.table.rows_from(0).filter(|(_, row)| row.state == State::Failed);
+        let older = failed().filter(|(_, row)| self.knocked.is_none_or(|at| row.since < at));
+        let next = older.max_by_key(|(_, row)| row.since);
+        next.or_else(|| failed().max_by_key(|(_, row)| row.since)).map(|(_, row)| row.address)
+    }
+}

@@ -1,0 +1,243 @@
+//! Events: what the application has not been told yet.
+
+use super::incarnation::State;
+use super::row::{Flags, Slot};
+use super::swim::Swim;
+use crate::address::Address;
+use crate::event::{Change, Event};
+use crate::limits::NOISY_SOURCES;
+use crate::time::{Duration, Instant};
+use crate::wire::Refusal;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Something that is reported at most once a minute.
+#[derive(Clone, Copy, Debug)]
+struct Rare<T> {
+    pending: Option<T>,
+    quiet_until: Instant,
+}
+
+impl<T> Rare<T> {
+    const NONE: Self = Self { pending: None, quiet_until: Instant::ZERO };
+
+    fn note(&mut self, now: Instant, what: T) {
+        if now >= self.quiet_until {
+            self.quiet_until = now + MINUTE;
+            self.pending = Some(what);
+        }
+    }
+}
+
+/// What concerns the node and not one row.
+#[derive(Debug)]
+pub(super) struct Notices {
+    joined_told: bool,
+    pub(super) isolated: bool,
+    pub(super) left: bool,
+    pub(super) partial: Option<bool>,
+    pub(super) no_answer: bool,
+    conflict: Rare<Address>,
+    name_conflict: Rare<(Address, Address)>,
+    mismatch: Rare<(Address, u32)>,
+    table_full: Rare<Address>,
+    refused: Rare<(Address, Refusal)>,
+    foreign: Option<Address>,
+    /// Sources of bad packets that were reported, and until when they are not again.
+    noisy: [(Address, Instant); NOISY_SOURCES],
+    /// Until when this node, the younger of two at one address, keeps silent about it.
+    pub(super) yield_until: Instant,
+}
+
+impl Notices {
+    pub(super) const NONE: Self = Self {
+        joined_told: false,
+        isolated: false,
+        left: false,
+        partial: None,
+        no_answer: false,
+        conflict: Rare::NONE,
+        name_conflict: Rare::NONE,
+        mismatch: Rare::NONE,
+        table_full: Rare::NONE,
+        refused: Rare::NONE,
+        foreign: None,
+        noisy: [(Address::NONE, Instant::ZERO); NOISY_SOURCES],
+        yield_until: Instant::ZERO,
+    };
+
+    pub(super) fn conflict(&mut self, now: Instant, address: Address) {
+        self.conflict.note(now, address);
+    }
+
+    pub(super) fn name_conflict(&mut self, now: Instant, first: Address, second: Address) {
+        self.name_conflict.note(now, (first, second));
+    }
+
+    pub(super) fn mismatch(&mut self, now: Instant, address: Address, period_ms: u32) {
+        self.mismatch.note(now, (address, period_ms));
+    }
+
+    pub(super) fn table_full(&mut self, now: Instant, address: Address) {
+        self.table_full.note(now, address);
+    }
+
+    pub(super) fn refused(&mut self, now: Instant, by: Address, reason: Refusal) {
+        self.refused.note(now, (by, reason));
+    }
+
+    /// A packet with a bad tag: reported once a minute a source, and of no more sources than are
+    /// remembered.
+    pub(super) fn noise(&mut self, now: Instant, from: Address) {
+        let known = |(source, until): &(Address, Instant)| *source == from && *until > now;
+        if self.noisy.iter().any(known) {
+            return;
+        }
+        if let Some(place) = self.noisy.iter_mut().find(|(_, until)| *until <= now) {
+            *place = (from, now + MINUTE);
+            self.foreign = Some(from);
+        }
+    }
+
+    fn next(&mut self) -> Option<Event> {
+        use core::mem::take;
+        if take(&mut self.left) {
+            return Some(Event::Left);
+        }
+        if take(&mut self.isolated) {
+            return Some(Event::Isolated);
+        }
+        if take(&mut self.no_answer) {
+            return Some(Event::NoAnswer);
+        }
+        if let Some(partial) = self.partial.take() {
+            return Some(Event::Partial(partial));
+        }
+        if let Some(address) = self.conflict.pending.take() {
+            return Some(Event::AddressConflict { address });
+        }
+        if let Some((first, second)) = self.name_conflict.pending.take() {
+            return Some(Event::NameConflict { first, second });
+        }
+        if let Some((address, period_ms)) = self.mismatch.pending.take() {
+            return Some(Event::ParameterMismatch { address, period_ms });
+        }
+        if let Some(address) = self.table_full.pending.take() {
+            return Some(Event::TableFull { address });
+        }
+        if let Some((by, reason)) = self.refused.pending.take() {
+            return Some(Event::Refused { by, reason });
+        }
+        self.foreign.take().map(|from| Event::ForeignCluster { from })
+    }
+}
+
+/// What a row was last told to be: 0 is nothing.
+const fn told(state: State) -> u8 {
+    state as u8 + 1
+}
+
+/// The event that leads from what was told towards what is; and what is told then.
+fn difference(last: u8, state: State, updated: bool) -> Option<(Change, State)> {
+    use State::{Alive, Failed, Left, Suspect};
+    let last = last.checked_sub(1).map(State::from_bits);
+    Some(match (last, state) {
+        (None | Some(Left), Alive | Suspect) => (Change::Joined, Alive),
+        (None, Failed | Left) => return None,
+        (Some(Alive), Alive) if updated => (Change::Updated, Alive),
+        (Some(Suspect), Suspect) if updated => (Change::Updated, Suspect),
+        (Some(Suspect), Alive) => (Change::Recovered, Alive),
+        (Some(Failed), Alive) => (Change::Joined, Alive),
+        (Some(Alive | Failed), Suspect) => (Change::Suspected, Suspect),
+        (Some(Alive | Suspect | Left), Failed) => (Change::Failed, Failed),
+        (Some(Alive | Suspect), Left) => (Change::Left, Left),
+        (Some(Failed), Left) => (Change::Forgotten, Left),
+        (Some(Alive), Alive)
+        | (Some(Suspect), Suspect)
+        | (Some(Failed), Failed)
+        | (Some(Left), Left) => return None,
+    })
+}
+
+impl<const N: usize> Swim<N> {
+    /// See [`Node::poll_event`](crate::Node::poll_event).
+    #[must_use]
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.started?;
+        if let Some(event) = self.notices.next() {
+            return Some(event);
+        }
+        while let Some(slot) = self.table.next_event() {
+            if let Some(event) = self.row_event(slot) {
+                return Some(event);
+            }
+        }
+        // Last, so that the members are known when it is said.
+        let joined = self.has_joined();
+        if joined != self.notices.joined_told {
+            self.notices.joined_told = joined;
+            if joined {
+                return Some(Event::Joined);
+            }
+        }
+        None
+    }
+
+    fn row_event(&mut self, slot: Slot) -> Option<Event> {
+        let row = self.table.row_mut(slot);
+        let updated = row.flags.has(Flags::UPDATED);
+        let (change, state) = difference(row.told, row.state, updated)?;
+        row.told = told(state);
+        row.flags.clear(Flags::UPDATED);
+        let event = Event::Member {
+            change,
+            address: row.address,
+            state: row.state,
+            incarnation: row.incarnation,
+        };
+        if state != row.state {
+            self.table.note_event(slot);
+        }
+        Some(event)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// From anything told, the events lead to what is, and then end.
+    #[test]
+    fn differences_lead_to_what_is() {
+        let states = [State::Alive, State::Suspect, State::Failed, State::Left];
+        for first in 0..=4 {
+            for state in states {
+                for updated in [false, true] {
+                    let (mut last, mut updated, mut steps) = (first, updated, 0);
+                    while let Some((_, next)) = difference(last, state, updated) {
+                        (last, updated) = (told(next), false);
+                        steps += 1;
+                        assert!(steps <= 2);
+                    }
+                    let silent = first == 0 && !state.is_live();
+                    assert!(silent || last == told(state), "{first} {state}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn noise_is_reported_once_a_minute_a_source() {
+        let mut notices = Notices::NONE;
+        let mut now = Instant::from_micros(1);
+        let mut reported = 0;
+        for round in 0..2_u16 {
+            for port in 1..=1_000 {
+                notices.noise(now, Address::v4([10, 0, 0, 1], port));
+                reported += u16::from(notices.next().is_some());
+            }
+            assert_eq!(usize::from(reported), NOISY_SOURCES * (usize::from(round) + 1));
+            now += MINUTE;
+        }
+    }
+}

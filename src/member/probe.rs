@@ -1,0 +1,245 @@
+//! The probe cycle: ping, then helpers, then suspicion (SWIM section 3.1, Lifeguard section IV-A).
+
+use super::incarnation::State;
+use super::swim::Swim;
+use super::timers::Timer;
+use crate::address::Address;
+use crate::limits::HELPERS;
+use crate::time::{Duration, Instant};
+use crate::wire::Token;
+
+/// How far the probe has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// No probe, or it has been decided.
+    Idle,
+    /// Pinged.
+    Direct,
+    /// Not answered in time: pinged once more, and helpers were asked.
+    Indirect,
+}
+
+/// The one probe that is under way.
+#[derive(Debug)]
+pub(super) struct Probe {
+    pub(super) stage: Stage,
+    pub(super) target: Address,
+    pub(super) number: Token,
+    /// A ping is to be sent.
+    pub(super) ping_owed: bool,
+    /// When the ping was sent; the round trip is measured only of the first.
+    pub(super) sent: Option<Instant>,
+    /// Who was asked; those whose bit is set in `owed` have still to be sent the request, those in
+    /// `nacked` have answered that they got no answer.
+    pub(super) helpers: [Option<Address>; HELPERS],
+    pub(super) owed: u8,
+    pub(super) nacked: u8,
+}
+
+impl Probe {
+    pub(super) const NONE: Self = Self {
+        stage: Stage::Idle,
+        target: Address::NONE,
+        number: Token([0; 4]),
+        ping_owed: false,
+        sent: None,
+        helpers: [None; HELPERS],
+        owed: 0,
+        nacked: 0,
+    };
+
+    fn asked(&self) -> u8 {
+        self.helpers.iter().flatten().count() as u8
+    }
+}
+
+/// Measured round trips (RFC 6298, section 2).
+#[derive(Debug)]
+pub(super) struct RoundTrip {
+    smoothed_us: u32,
+    variation_us: u32,
+}
+
+const TIMEOUT_FIRST: Duration = Duration::from_millis(200);
+const TIMEOUT_MIN: Duration = Duration::from_millis(100);
+
+impl RoundTrip {
+    pub(super) const UNKNOWN: Self = Self { smoothed_us: 0, variation_us: 0 };
+
+    pub(super) const fn smoothed_us(&self) -> u32 {
+        self.smoothed_us
+    }
+
+    fn measure(&mut self, sample_us: u32) {
+        let sample_us = sample_us.max(1);
+        if self.smoothed_us == 0 {
+            *self = Self { smoothed_us: sample_us, variation_us: sample_us / 2 };
+            return;
+        }
+        let error_us = self.smoothed_us.abs_diff(sample_us);
+        self.variation_us = self.variation_us - self.variation_us / 4 + error_us / 4;
+        self.smoothed_us = (self.smoothed_us - self.smoothed_us / 8 + sample_us / 8).max(1);
+    }
+
+    /// How long a ping may take: the smoothed round trip and four variations, within 100 ms and
+    /// half a period (which prevails where it is shorter); 200 ms at first.
+    fn timeout(&self, period: Duration) -> Duration {
+        let wanted = if self.smoothed_us == 0 {
+            TIMEOUT_FIRST
+        } else {
+            Duration::from_micros(u64::from(self.smoothed_us) + 4 * u64::from(self.variation_us))
+        };
+        wanted.max(TIMEOUT_MIN).min(period.scale(1, 2))
+    }
+}
+
+impl<const N: usize> Swim<N> {
+    /// The probe time-out that a node in good health uses.
+    pub(super) fn ping_timeout(&self) -> Duration {
+        self.round_trip.timeout(self.period)
+    }
+
+    fn stretch(&self, span: Duration) -> Duration {
+        span.scale(u64::from(self.health) + 1, 1)
+    }
+
+    /// Begins a protocol period: the next member is pinged.
+    pub(super) fn begin_probe(&mut self, now: Instant, due: Instant) {
+        // From deadline to deadline, so that lateness does not add up, unless much too late.
+        let period = self.stretch(self.period);
+        let next = due + period;
+        self.timers.set(Timer::Period, if next > now { next } else { now + period });
+        self.timers.clear(Timer::Probe);
+        self.probe = Probe::NONE;
+        let Some(slot) = self.table.next_to_probe(&mut self.rng) else { return };
+        self.stats.probes = self.stats.probes.wrapping_add(1);
+        self.probe = Probe {
+            stage: Stage::Direct,
+            target: self.table.row(slot).address,
+            number: self.draw_token(),
+            ping_owed: true,
+            ..Probe::NONE
+        };
+        let timeout = self.stretch(self.ping_timeout());
+        self.timers.set(Timer::Probe, now + timeout);
+    }
+
+    /// The time-out of the probe's stage.
+    pub(super) fn probe_due(&mut self, now: Instant) {
+        match self.probe.stage {
+            Stage::Idle => {}
+            Stage::Direct => self.ask_helpers(now),
+            Stage::Indirect => self.probe_failed(now),
+        }
+    }
+
+    /// Asks up to three members, neighbours in the shuffled order from a random place on; pings
+    /// once more itself, because one lost datagram should not need helpers.
+    fn ask_helpers(&mut self, now: Instant) {
+        self.probe.stage = Stage::Indirect;
+        self.probe.ping_owed = true;
+        self.probe.sent = None;
+        let len = self.table.order.len();
+        let start = self.rng.below(len as u32) as usize;
+        let mut asked = 0;
+        for step in 0..len.min(2 * HELPERS) {
+            let Some(slot) = self.table.order.at((start + step) % len) else { continue };
+            let row = self.table.row(slot);
+            if asked < HELPERS && row.state == State::Alive && row.address != self.probe.target {
+                self.probe.helpers[asked] = Some(row.address);
+                self.probe.owed |= 1 << asked;
+                asked += 1;
+            }
+        }
+        let end_of_period = self.timers.get(Timer::Period).unwrap_or(now);
+        let alone = now + self.stretch(self.ping_timeout());
+        self.timers.set(Timer::Probe, if asked == 0 { alone } else { end_of_period });
+    }
+
+    /// An ack came in, from the target or by way of a helper.
+    pub(super) fn hear_ack(&mut self, now: Instant, from: Address, number: Token) {
+        if self.probe.stage == Stage::Idle || number != self.probe.number {
+            return;
+        }
+        if from == self.probe.target
+            && self.probe.stage == Stage::Direct
+            && let Some(sent) = self.probe.sent
+        {
+            let sample_us = now.since(sent).as_micros().min(u64::from(u32::MAX / 8)) as u32;
+            self.round_trip.measure(sample_us);
+            if let Some(slot) = self.table.find(from) {
+                self.table.row_mut(slot).rtt_us = sample_us.max(1);
+            }
+        }
+        self.note_health(0, 1);
+        self.end_probe();
+    }
+
+    /// A helper says that it got no answer either.
+    pub(super) fn hear_nack(&mut self, now: Instant, from: Address, number: Token) {
+        if self.probe.stage != Stage::Indirect || number != self.probe.number {
+            return;
+        }
+        let Some(at) = self.probe.helpers.iter().position(|helper| *helper == Some(from)) else {
+            return;
+        };
+        self.probe.nacked |= 1 << at;
+        let all = self.probe.nacked.count_ones() as u8 == self.probe.asked();
+        if all && self.lifeguard {
+            self.probe_failed(now);
+        }
+    }
+
+    /// Nobody got an answer. A helper that did not even say so speaks against this node's own
+    /// health; so does a failed probe that no helper could confirm.
+    fn probe_failed(&mut self, now: Instant) {
+        self.stats.probes_failed = self.stats.probes_failed.wrapping_add(1);
+        let asked = self.probe.asked();
+        let silent = asked - self.probe.nacked.count_ones() as u8;
+        self.note_health(if asked == 0 { 1 } else { silent }, 0);
+        let target = self.table.find(self.probe.target);
+        self.end_probe();
+        if let Some(slot) = target {
+            self.accuse(now, slot);
+        }
+    }
+
+    fn end_probe(&mut self) {
+        self.probe = Probe::NONE;
+        self.timers.clear(Timer::Probe);
+    }
+
+    /// The number of the ping that the member at this address is still to answer.
+    pub(super) fn pending_ping(&self, to: Address) -> Option<Token> {
+        let pending = self.probe.stage != Stage::Idle && self.probe.target == to;
+        pending.then_some(self.probe.number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeout_follows_the_round_trips_within_its_bounds() {
+        let second = Duration::from_secs(1);
+        let mut round_trip = RoundTrip::UNKNOWN;
+        assert_eq!(round_trip.timeout(second), Duration::from_millis(200));
+        assert_eq!(round_trip.timeout(Duration::from_millis(100)), Duration::from_millis(50));
+        for _ in 0..50 {
+            round_trip.measure(1_000);
+        }
+        assert_eq!(round_trip.timeout(second), Duration::from_millis(100));
+        for _ in 0..50 {
+            round_trip.measure(150_000);
+        }
+        let settled = round_trip.timeout(second).as_millis();
+        assert!((150..200).contains(&settled), "{settled}");
+        for sample in [1, 400_000].repeat(20) {
+            round_trip.measure(sample);
+        }
+        assert_eq!(round_trip.timeout(second), Duration::from_millis(500));
+        round_trip.measure(u32::MAX / 8);
+        assert_eq!(round_trip.timeout(second), Duration::from_millis(500));
+    }
+}

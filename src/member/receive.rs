@@ -1,0 +1,230 @@
+//! A datagram comes in.
+
+use super::incarnation::State;
+use super::introduce::Answer;
+use super::introduce::Sender;
+use super::row::{Flags, Slot};
+use super::swim::Swim;
+use crate::address::Address;
+use crate::reject::Reject;
+use crate::time::Instant;
+use crate::wire::{self, Datagram, Header, Rumour, Section};
+
+impl<const N: usize> Swim<N> {
+    /// See [`Node::handle_datagram`](crate::Node::handle_datagram).
+    pub fn handle_datagram(
+        &mut self,
+        now: Instant,
+        from: Address,
+        bytes: &[u8],
+    ) -> Result<(), Reject> {
+        if !self.is_running() {
+            return Ok(());
+        }
+        let accepted = self.receive(now, from, bytes);
+        match accepted {
+            Ok(()) => {
+                self.stats.datagrams_in = self.stats.datagrams_in.wrapping_add(1);
+                self.stats.bytes_in = self.stats.bytes_in.wrapping_add(bytes.len() as u64);
+            }
+            Err(reject) => {
+                let count = &mut self.stats.rejects[reject.index()];
+                *count = count.wrapping_add(1);
+                if reject == Reject::Tag {
+                    self.notices.noise(now, from);
+                }
+            }
+        }
+        accepted
+    }
+
+    fn receive(&mut self, now: Instant, from: Address, bytes: &[u8]) -> Result<(), Reject> {
+        if !from.is_usable() {
+            return Err(Reject::Source);
+        }
+        if from == self.own().address {
+            return Err(Reject::Own);
+        }
+        let datagram = wire::open(&self.cluster, bytes)?;
+        let address = datagram.header.advertised.unwrap_or(from);
+        let ping = datagram.sections().find_map(|section| match section {
+            Section::Ping(number) => Some(number),
+            _ => None,
+        });
+        // `open` has checked the length: it fits.
+        let sender = Sender { address, source: from, bytes: bytes.len() as u16, ping };
+        if address == self.own().address {
+            return self.hear_double(now, &datagram);
+        }
+        // An introduction comes first: it may be refused, and then nothing else counts.
+        let hello = datagram.sections().find_map(|section| match section {
+            Section::Hello(hello) => Some(hello),
+            _ => None,
+        });
+        if let Some(hello) = hello {
+            return match self.hear_hello(now, sender, &datagram.header, &hello)? {
+                Some(slot) => self.receive_from_member(now, slot, sender, &datagram),
+                None => Ok(()),
+            };
+        }
+        match self.table.find(address) {
+            Some(slot) if self.is_proven(slot, sender) => {
+                self.receive_from_member(now, slot, sender, &datagram)
+            }
+            held => self.receive_from_stranger(now, held, sender, &datagram),
+        }
+    }
+
+    /// A datagram of another node that advertises our address. Only its hello says that it means
+    /// it, and only another life is another node.
+    fn hear_double(&mut self, now: Instant, datagram: &Datagram<'_>) -> Result<(), Reject> {
+        for section in datagram.sections() {
+            if let Section::Hello(hello) = section
+                && hello.details.life != self.life
+            {
+                let address = self.own().address;
+                self.notices.conflict(now, address);
+            }
+        }
+        Err(Reject::Own)
+    }
+
+    /// Whether the source may speak for this row.
+    fn is_proven(&self, slot: Slot, sender: Sender) -> bool {
+        let row = self.table.row(slot);
+        row.is_live() && (sender.source == sender.address || row.alias == self.alias_of(sender))
+    }
+
+    /// Of a stranger that says no hello, only what gives back a number or token of ours is read.
+    fn receive_from_stranger(
+        &mut self,
+        now: Instant,
+        held: Option<Slot>,
+        sender: Sender,
+        datagram: &Datagram<'_>,
+    ) -> Result<(), Reject> {
+        let mut proven = false;
+        let mut answers = false;
+        for section in datagram.sections() {
+            match section {
+                Section::Challenge(challenge) => {
+                    answers = true;
+                    if self.is_token_of(challenge.echo, sender.address, now) {
+                        let slot = self.meet(now, sender, &datagram.header);
+                        self.hear_challenge(now, sender.address, challenge);
+                        if let Some(slot) = slot {
+                            self.finish_receiving(now, slot, &datagram.header);
+                        }
+                        proven = true;
+                    }
+                }
+                Section::Ack(number) => {
+                    answers = true;
+                    self.hear_relayed_ack(sender.address, number);
+                }
+                Section::Refused(reason) => {
+                    answers = true;
+                    self.hear_refusal(now, sender.address, reason);
+                }
+                _ => {}
+            }
+        }
+        if proven {
+            return Ok(());
+        }
+        // Who has left is not asked back in: it goes on answering for a while.
+        let gone = datagram.header.leaving
+            || held.is_some_and(|slot| {
+                let row = self.table.row(slot);
+                row.state == State::Left && row.incarnation >= datagram.header.incarnation
+            });
+        // An answer is never answered: two strangers would go on for ever.
+        if !answers && !gone {
+            self.answer(Answer::Challenge {
+                to: sender.address,
+                echo: None,
+                observed: None,
+                fits: sender.bytes,
+            });
+        }
+        Err(Reject::Unproven)
+    }
+
+    fn receive_from_member(
+        &mut self,
+        now: Instant,
+        slot: Slot,
+        sender: Sender,
+        datagram: &Datagram<'_>,
+    ) -> Result<(), Reject> {
+        let header = &datagram.header;
+        self.hear_sender(now, slot, header);
+        for section in datagram.sections() {
+            self.hear_section(now, slot, sender.address, header, section);
+        }
+        self.finish_receiving(now, slot, header);
+        Ok(())
+    }
+
+    fn hear_section(
+        &mut self,
+        now: Instant,
+        slot: Slot,
+        from: Address,
+        header: &Header,
+        section: Section<'_>,
+    ) {
+        match section {
+            Section::Ping(number) => {
+                self.table.row_mut(slot).ack = number;
+                self.table.owe(slot, Flags::ACK);
+            }
+            Section::Ack(number) => {
+                self.hear_ack(now, from, number);
+                self.hear_relayed_ack(from, number);
+            }
+            Section::PingReq(request) => self.hear_ping_req(now, from, request),
+            Section::Nack(number) => self.hear_nack(now, from, number),
+            Section::Rumours(rumours) => {
+                for rumour in rumours {
+                    self.hear(now, slot, rumour, false);
+                }
+            }
+            Section::Details(details) => self.store_details(now, slot, header, &details),
+            // Has been heard before all else.
+            Section::Hello(_) => {}
+            Section::Challenge(challenge) => self.hear_challenge(now, from, challenge),
+            Section::PageRequest(request) => self.hear_page_request(from, request),
+            Section::Page(page) => self.hear_page(now, slot, page),
+            Section::Buckets(buckets) => self.hear_buckets(now, from, buckets),
+            Section::Refused(reason) => self.hear_refusal(now, from, reason),
+            Section::Unknown(_) => {
+                self.stats.unknown_sections = self.stats.unknown_sections.wrapping_add(1);
+            }
+        }
+    }
+
+    /// Every datagram of a member is a statement about itself, and a proof of life.
+    pub(super) fn hear_sender(&mut self, now: Instant, slot: Slot, header: &Header) {
+        self.heard = Some(now);
+        self.isolated = false;
+        self.table.row_mut(slot).heard = Some(now);
+        let address = self.table.row(slot).address;
+        let state = if header.leaving { State::Left } else { State::Alive };
+        let incarnation = header.incarnation;
+        self.hear(now, slot, Rumour { address, incarnation, state, accuser: None }, false);
+        let row = self.table.row(slot);
+        let is_news_to_it = incarnation < row.incarnation
+            || (incarnation == row.incarnation && !row.is_live() && !header.leaving);
+        if is_news_to_it {
+            self.table.owe(slot, Flags::TELL);
+        }
+    }
+
+    fn finish_receiving(&mut self, now: Instant, slot: Slot, header: &Header) {
+        if header.wants_details {
+            self.table.owe(slot, Flags::DETAILS_OWED);
+        }
+        self.compare_digest(now, slot, header.digest, header.partial);
+    }
+}

@@ -1,0 +1,134 @@
+//! Time passes.
+
+use super::incarnation::State;
+use super::row::Flags;
+use super::swim::{Leaving, Swim};
+use super::timers::Timer;
+use crate::limits::{GOSSIP_FANOUT, HEALTH_MAX};
+use crate::time::Instant;
+
+/// Without a word for so many periods, a node that knows others is isolated.
+const ISOLATED_PERIODS: u64 = 10;
+/// Places in the order that one gossip tick looks at for missing details, and how many it asks.
+const DETAILS_LOOKED_AT: usize = 64;
+const DETAILS_ASKED: usize = 3;
+
+impl<const N: usize> Swim<N> {
+    /// See [`Node::poll_timeout`](crate::Node::poll_timeout).
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if !self.is_running() {
+            return None;
+        }
+        let rows = self.table.first_deadline().map(|(deadline, _)| deadline);
+        let others = [self.timers.next(), self.next_relay_deadline(), self.next_pull_deadline()];
+        others.into_iter().flatten().chain(rows).min()
+    }
+
+    /// See [`Node::handle_timeout`](crate::Node::handle_timeout).
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let Some(due) = self.poll_timeout().filter(|due| *due <= now) else { return };
+        if now.since(due) > self.period {
+            self.note_pause(now);
+        }
+        while let Some((deadline, slot)) = self.table.first_deadline() {
+            if deadline > now {
+                break;
+            }
+            self.row_due(now, slot);
+        }
+        if self.timers.take(Timer::Linger, now) {
+            self.finish_leaving();
+            return;
+        }
+        if self.timers.take(Timer::Probe, now) {
+            self.probe_due(now);
+        }
+        if let Some(due) = self.timers.get(Timer::Period).filter(|due| *due <= now) {
+            self.period_due(now);
+            self.begin_probe(now, due);
+        }
+        if self.timers.take(Timer::Gossip, now) {
+            self.gossip_due(now);
+        }
+        if self.timers.take(Timer::Join, now) {
+            self.join_due(now);
+        }
+        if self.timers.take(Timer::Knock, now) {
+            self.knock_due(now);
+        }
+        if self.timers.take(Timer::NoAnswer, now) {
+            self.no_answer_due(now);
+        }
+        self.relays_due(now);
+        self.pulls_due(now);
+    }
+
+    /// This node was not called for more than a period: it was paused. What it did not hear
+    /// meanwhile speaks against itself, so its suspicions last longer.
+    fn note_pause(&mut self, now: Instant) {
+        self.note_health(HEALTH_MAX, 0);
+        if self.lifeguard {
+            self.heard = self.heard.map(|_| now);
+        }
+    }
+
+    fn period_due(&mut self, now: Instant) {
+        self.hellos = 0;
+        if self.partial_until.is_some_and(|until| until <= now) {
+            self.partial_until = None;
+            self.notices.partial = Some(false);
+        }
+        let silent_since = self.heard.or(self.started).unwrap_or(now);
+        let silent = now.since(silent_since) > self.period.scale(ISOLATED_PERIODS, 1);
+        let knows_others = self.has_company() || self.table.count(State::Failed) > 0;
+        if silent && knows_others && !self.isolated {
+            self.isolated = true;
+            self.notices.isolated = true;
+        }
+        self.arm_gossip(now);
+    }
+
+    fn gossip_due(&mut self, now: Instant) {
+        let len = self.table.order.len();
+        if len == 0 {
+            return;
+        }
+        if self.leaving == Leaving::Lingers && !self.own().news.linked {
+            self.finish_leaving();
+            return;
+        }
+        if !self.table.news.is_empty() {
+            self.gossip_owed = len.min(GOSSIP_FANOUT) as u8;
+            self.gossip_from = self.rng.below(len as u32);
+        }
+        if self.details_after <= now && self.leaving == Leaving::No {
+            self.ask_for_details(now);
+        }
+        self.arm_gossip(now);
+    }
+
+    /// Asks some members whose name and tags are not known, each at most once a period.
+    fn ask_for_details(&mut self, now: Instant) {
+        let mut asked = 0;
+        for _ in 0..DETAILS_LOOKED_AT {
+            let Some(slot) = self.table.order.at(usize::from(self.details_at)) else {
+                self.details_at = 0;
+                let again = self.details_missing;
+                self.details_missing = false;
+                self.details_after = if again { now + self.period } else { Instant::FAR_FUTURE };
+                return;
+            };
+            self.details_at += 1;
+            if self.table.row(slot).flags.has(Flags::DETAILS_KNOWN) {
+                continue;
+            }
+            self.details_missing = true;
+            self.table.owe(slot, Flags::ASK);
+            asked += 1;
+            if asked == DETAILS_ASKED {
+                return;
+            }
+        }
+    }
+}

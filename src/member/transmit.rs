@@ -1,0 +1,291 @@
+//! A datagram goes out: what is owed is built when the socket asks for it.
+
+use super::incarnation::State;
+use super::introduce::Answer;
+use super::probe::Stage;
+use super::reconcile::PullStage;
+use super::relay::RelayStage;
+use super::row::{Flags, Row, Slot};
+use super::swim::{Leaving, Swim};
+use super::table::bucket_of;
+use crate::address::Address;
+use crate::limits::MTU_BYTES;
+use crate::node::Transmit;
+use crate::time::Instant;
+use crate::wire::{
+    Buckets, Builder, Challenge, Header, Hello, Page, PageRequest, PingReq, Rumour, header, kind,
+    probe,
+};
+
+/// The largest rumour (all IPv6), and the second length byte that its section may need.
+const RUMOUR_ROOM: usize = 1 + 18 + 11 + 18 + 1;
+
+/// What is held about a row, as a rumour. Its accusers take turns in being named.
+fn rumour_of(rows: &[Row], slot: Slot) -> Rumour {
+    let row = &rows[slot.index()];
+    let accusers = row.accusers.iter().flatten().count();
+    let accuser = if matches!(row.state, State::Suspect | State::Failed) && accusers > 0 {
+        let turn = usize::from(row.sent) % accusers;
+        row.accusers.iter().flatten().nth(turn).map(|slot| rows[slot.index()].address)
+    } else {
+        None
+    };
+    Rumour {
+        address: row.address,
+        incarnation: row.incarnation,
+        state: row.state,
+        // The place of an accuser that is gone may be empty.
+        accuser: accuser.filter(|address| *address != Address::NONE),
+    }
+}
+
+impl<const N: usize> Swim<N> {
+    /// See [`Node::poll_transmit`](crate::Node::poll_transmit).
+    ///
+    /// In this order: the ping, acks and what else single members are owed, relayed pings,
+    /// requests to helpers, answers, reconciliation, gossip.
+    #[must_use]
+    pub fn poll_transmit(
+        &mut self,
+        now: Instant,
+        buffer: &mut [u8; MTU_BYTES],
+    ) -> Option<Transmit> {
+        if !self.is_running() {
+            return None;
+        }
+        let mut builder = Builder::new(buffer);
+        let to = self
+            .build_ping(now, &mut builder)
+            .or_else(|| self.build_owed(&mut builder))
+            .or_else(|| self.build_relay(&mut builder))
+            .or_else(|| self.build_ping_req(&mut builder))
+            .or_else(|| self.build_answer(now, &mut builder))
+            .or_else(|| self.build_pull(&mut builder))
+            .or_else(|| self.build_gossip(&mut builder))?;
+        header::seal(&self.cluster, &mut builder);
+        let len = builder.len();
+        self.stats.datagrams_out = self.stats.datagrams_out.wrapping_add(1);
+        self.stats.bytes_out = self.stats.bytes_out.wrapping_add(len as u64);
+        Some(Transmit { to, len })
+    }
+
+    /// Starts a datagram to this address.
+    fn begin(&self, builder: &mut Builder<'_>, to: Address, announce: bool) {
+        let slot = self.table.find(to);
+        let unknown = slot.is_some_and(|slot| {
+            let row = self.table.row(slot);
+            row.is_live() && !row.flags.has(Flags::DETAILS_KNOWN)
+        });
+        let own = self.own();
+        let header = Header {
+            advertised: (announce || self.announce).then_some(own.address),
+            partial: self.is_partial(),
+            wants_details: unknown && self.leaving == Leaving::No,
+            leaving: self.leaving != Leaving::No,
+            incarnation: own.incarnation,
+            digest: self.table.digest(),
+        };
+        builder.clear();
+        header.encode(builder);
+    }
+
+    /// Appends what the receiver should hear about itself, and as much news as there is room for.
+    /// `false` if there was none.
+    fn put_rumours(&mut self, builder: &mut Builder<'_>, to: Slot) -> bool {
+        let limit = self.transmit_limit();
+        let row = self.table.row(to);
+        let tell = row.flags.has(Flags::TELL) || row.state == State::Suspect;
+        let told = tell.then(|| self.table.rumour(to, rumour_of));
+        self.table.row_mut(to).flags.clear(Flags::TELL);
+        let table = &mut self.table;
+        builder.section(kind::RUMOURS, |b| {
+            let start = b.len();
+            if let Some(rumour) = told {
+                rumour.encode(b);
+            }
+            table.spread(limit, |rows, slot| {
+                if slot == to {
+                    return Some(false);
+                }
+                let fits = b.room() >= RUMOUR_ROOM && rumour_of(rows, slot).encode(b);
+                fits.then_some(true)
+            });
+            b.len() > start
+        })
+    }
+
+    fn build_ping(&mut self, now: Instant, builder: &mut Builder<'_>) -> Option<Address> {
+        if !core::mem::take(&mut self.probe.ping_owed) {
+            return None;
+        }
+        let to = self.probe.target;
+        let slot = self.table.find(to)?;
+        if self.probe.stage == Stage::Direct {
+            self.probe.sent = Some(now);
+        }
+        self.begin(builder, to, false);
+        probe::encode_number(builder, kind::PING, self.probe.number);
+        self.put_rumours(builder, slot);
+        Some(to)
+    }
+
+    /// Acks, details, questions, and what a member should hear about itself.
+    fn build_owed(&mut self, builder: &mut Builder<'_>) -> Option<Address> {
+        let slot = self.table.next_owed()?;
+        let row = self.table.row_mut(slot);
+        let flags = row.flags;
+        row.flags.clear(Flags::ACK);
+        row.flags.clear(Flags::DETAILS_OWED);
+        row.flags.clear(Flags::ASK);
+        let (to, number) = (row.address, row.ack);
+        self.begin(builder, to, false);
+        if flags.has(Flags::ACK) {
+            probe::encode_number(builder, kind::ACK, number);
+        }
+        if flags.has(Flags::DETAILS_OWED) {
+            self.own_details().encode(builder);
+        }
+        self.put_rumours(builder, slot);
+        Some(to)
+    }
+
+    fn build_relay(&mut self, builder: &mut Builder<'_>) -> Option<Address> {
+        let owed = |stage| !matches!(stage, RelayStage::Free | RelayStage::Waiting);
+        let relay = self.relays.iter_mut().find(|relay| owed(relay.stage))?;
+        let copy = *relay;
+        let (to, kind, number, next) = match copy.stage {
+            RelayStage::PingOwed => (copy.target, kind::PING, copy.number, RelayStage::Waiting),
+            RelayStage::AckOwed => (copy.requester, kind::ACK, copy.requested, RelayStage::Free),
+            RelayStage::NackOwed => (copy.requester, kind::NACK, copy.requested, RelayStage::Free),
+            RelayStage::Free | RelayStage::Waiting => return None,
+        };
+        relay.stage = next;
+        self.begin(builder, to, false);
+        probe::encode_number(builder, kind, number);
+        if let Some(slot) = self.table.find(to) {
+            self.put_rumours(builder, slot);
+        }
+        Some(to)
+    }
+
+    fn build_ping_req(&mut self, builder: &mut Builder<'_>) -> Option<Address> {
+        while self.probe.owed != 0 {
+            let at = self.probe.owed.trailing_zeros() as usize;
+            self.probe.owed &= self.probe.owed - 1;
+            let helper = self.probe.helpers.get(at).copied().flatten();
+            let Some((to, slot)) = helper.and_then(|to| Some((to, self.table.find(to)?))) else {
+                continue;
+            };
+            self.begin(builder, to, false);
+            let request = PingReq { number: self.probe.number, target: self.probe.target };
+            request.encode(builder);
+            self.put_rumours(builder, slot);
+            return Some(to);
+        }
+        None
+    }
+
+    fn build_answer(&mut self, now: Instant, builder: &mut Builder<'_>) -> Option<Address> {
+        while let Some(answer) = self.answers.pop_front() {
+            let sent = match answer {
+                Answer::Hello { to, echo } => {
+                    self.build_hello(now, builder, to, echo);
+                    Some(to)
+                }
+                Answer::Challenge { to, echo, observed, fits } => {
+                    self.begin(builder, to, echo.is_some());
+                    Challenge { token: self.token_for(to, now), echo, observed }.encode(builder);
+                    (builder.len() <= usize::from(fits)).then_some(to)
+                }
+                Answer::Refused { to, reason, ack, fits } => {
+                    self.begin(builder, to, false);
+                    if let Some(number) = ack {
+                        probe::encode_number(builder, kind::ACK, number);
+                    }
+                    reason.encode(builder);
+                    (builder.len() <= usize::from(fits)).then_some(to)
+                }
+                Answer::Page { to, buckets, first } => {
+                    self.begin(builder, to, false);
+                    Page::encode(builder, buckets, first, |b| self.put_rows(b, buckets, first));
+                    Some(to)
+                }
+            };
+            if sent.is_some() {
+                return sent;
+            }
+        }
+        None
+    }
+
+    /// The hello, and the ping that may be waiting behind it: who is asked to introduce itself
+    /// has not been answered.
+    fn build_hello(
+        &self,
+        now: Instant,
+        builder: &mut Builder<'_>,
+        to: Address,
+        echo: Option<crate::wire::Token>,
+    ) {
+        self.begin(builder, to, true);
+        let uptime_s = now.since(self.started.unwrap_or(now)).as_millis() / 1_000;
+        let hello = Hello {
+            token: self.token_for(to, now),
+            echo,
+            uptime_s: uptime_s.min(u64::from(u32::MAX)) as u32,
+            details: self.own_details(),
+        };
+        hello.encode(builder);
+        if let Some(number) = self.pending_ping(to).or_else(|| self.pending_relay(to)) {
+            probe::encode_number(builder, kind::PING, number);
+        }
+    }
+
+    /// Appends rows of these buckets, and says where the next page begins.
+    fn put_rows(&self, builder: &mut Builder<'_>, buckets: u64, first: u16) -> u16 {
+        for (slot, row) in self.table.rows_from(usize::from(first)) {
+            if buckets >> bucket_of(row.address) & 1 == 0 {
+                continue;
+            }
+            if builder.room() < RUMOUR_ROOM {
+                return slot.index() as u16;
+            }
+            let Row { address, incarnation, state, .. } = *row;
+            Rumour { address, incarnation, state, accuser: None }.encode(builder);
+        }
+        0
+    }
+
+    fn build_pull(&mut self, builder: &mut Builder<'_>) -> Option<Address> {
+        let active = |stage| stage != PullStage::Free;
+        let pull = self.pulls.iter_mut().find(|pull| active(pull.stage) && pull.owed)?;
+        pull.owed = false;
+        let pull = *pull;
+        self.begin(builder, pull.peer, false);
+        if pull.stage == PullStage::Offer {
+            Buckets::encode(builder, self.table.digests());
+        } else {
+            PageRequest { buckets: pull.buckets, first: pull.first }.encode(builder);
+        }
+        Some(pull.peer)
+    }
+
+    fn build_gossip(&mut self, builder: &mut Builder<'_>) -> Option<Address> {
+        while self.gossip_owed > 0 {
+            self.gossip_owed -= 1;
+            let len = self.table.order.len();
+            if len == 0 || self.table.news.is_empty() {
+                self.gossip_owed = 0;
+                return None;
+            }
+            let at = (self.gossip_from as usize + usize::from(self.gossip_owed)) % len;
+            let Some(slot) = self.table.order.at(at) else { continue };
+            let to = self.table.row(slot).address;
+            self.begin(builder, to, false);
+            if self.put_rumours(builder, slot) {
+                return Some(to);
+            }
+        }
+        None
+    }
+}
