@@ -1,1 +1,4 @@
 //! The Linux driver.
+
+pub mod api;
+pub mod http;

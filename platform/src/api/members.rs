@@ -1,0 +1,158 @@
+//! `GET /v1/members`: the rows, in pages.
+
+use midge::{Member, State};
+
+use super::table::{Row, printable};
+use super::{Api, put};
+use crate::http::json::Object;
+use crate::http::{ContentType, Cursor, Next, Page, Reply, Request, StatusCode};
+
+/// The kinds of answer, in `Cursor::kind`.
+const JSON: u8 = 0;
+const TABLE: u8 = 1;
+const QUIET: u8 = 2;
+
+/// In `Cursor::mask`: the states that are listed, a bit each.
+const ALL_STATES: u8 = 0b1111;
+/// In `Cursor::mask`: a row has been written, so a comma precedes the next.
+const COMMA: u8 = 0b1_0000;
+
+/// Where the columns of the table begin.
+const ADDRESS: usize = 22;
+const STATE: usize = 46;
+const INCARNATION: usize = 55;
+const RTT: usize = 74;
+const TAGS: usize = 85;
+
+impl<const N: usize> Api<'_, N> {
+    pub(super) fn members(
+        &self,
+        request: &Request<'_>,
+        content: ContentType,
+        reply: &mut Reply<'_>,
+    ) -> Next {
+        let (quiet, mask) = match (quiet(request), states(request)) {
+            (Ok(quiet), Ok(mask)) => (quiet, mask),
+            (Err(what), _) | (_, Err(what)) => {
+                reply.error(StatusCode::BadRequest, content, &what);
+                return Next::Done;
+            }
+        };
+        let (kind, content) = match (quiet, content) {
+            (true, _) => (QUIET, ContentType::Text),
+            (false, ContentType::Text) => (TABLE, ContentType::Text),
+            (false, ContentType::Json) => (JSON, ContentType::Json),
+        };
+        let page = reply.begin(StatusCode::Ok, content);
+        match kind {
+            JSON => page.push(b"{\"members\":["),
+            TABLE => heading(page),
+            _ => {}
+        }
+        self.members_page(Cursor { kind, mask, at: 0 }, page)
+    }
+
+    /// Writes rows from the cursor on until the page is full.
+    pub(super) fn members_page(&self, mut cursor: Cursor, page: &mut Page<'_>) -> Next {
+        for (slot, member) in self.node.members(cursor.at as usize) {
+            if cursor.mask & 1 << member.state as u8 != 0 {
+                let mark = page.mark();
+                match cursor.kind {
+                    JSON => json_row(page, &member, cursor.mask & COMMA != 0),
+                    TABLE => table_row(page, &member),
+                    _ => put(page, &format_args!("{}\n", member.address)),
+                }
+                if !page.keep(mark) {
+                    return Next::More(cursor);
+                }
+                cursor.mask |= COMMA;
+            }
+            cursor.at = slot as u32 + 1;
+        }
+        let mark = page.mark();
+        if cursor.kind == JSON {
+            page.push(b"]}\n");
+        }
+        if page.keep(mark) { Next::Done } else { Next::More(cursor) }
+    }
+}
+
+fn quiet(request: &Request<'_>) -> Result<bool, &'static str> {
+    match request.argument("quiet", &mut [0; 4]) {
+        Ok(None | Some("0")) => Ok(false),
+        Ok(Some("1" | "")) => Ok(true),
+        _ => Err("quiet is 0 or 1"),
+    }
+}
+
+fn states(request: &Request<'_>) -> Result<u8, &'static str> {
+    const WRONG: &str = "state is one or more of alive, suspect, failed, left, with commas";
+    let mut space = [0; 64];
+    let given = request.argument("state", &mut space).map_err(|_| WRONG)?;
+    let Some(given) = given else { return Ok(ALL_STATES) };
+    let all = [State::Alive, State::Suspect, State::Failed, State::Left];
+    given.split(',').try_fold(0, |mask, name| {
+        let state = all.iter().find(|state| state.name() == name).ok_or(WRONG)?;
+        Ok(mask | 1 << *state as u8)
+    })
+}
+
+fn json_row(page: &mut Page<'_>, member: &Member<'_>, comma: bool) {
+    page.push(if comma { b",\n" } else { b"\n" });
+    let mut object = Object::open(page);
+    object.text("name", member.name);
+    object.display("addr", &member.address);
+    id(&mut object, member.id);
+    object.text("state", member.state.name());
+    object.number("epoch", member.incarnation.epoch);
+    object.number("refutation", u64::from(member.incarnation.refutation));
+    let page = object.key("tags");
+    let mut tags = Object::open(page);
+    for (key, value) in member.tags.split(',').filter_map(|tag| tag.split_once('=')) {
+        tags.text(key, value);
+    }
+    tags.close();
+    match member.rtt_us {
+        0 => object.key("rtt_us").push(b"null"),
+        rtt_us => object.number("rtt_us", u64::from(rtt_us)),
+    }
+    object.flag("self", member.own);
+    object.close();
+}
+
+/// The `id` of a node that has one.
+pub(super) fn id(object: &mut Object<'_, '_>, id: u64) {
+    match id {
+        0 => object.key("id").push(b"null"),
+        id => object.hex("id", id, 16),
+    }
+}
+
+fn heading(page: &mut Page<'_>) {
+    let mut row = Row::begin(page);
+    row.at(0).push(b"NAME");
+    row.at(ADDRESS).push(b"ADDRESS");
+    row.at(STATE).push(b"STATE");
+    row.at(INCARNATION).push(b"INCARNATION");
+    row.at(RTT).push(b"RTT");
+    row.at(TAGS).push(b"TAGS");
+    row.end();
+}
+
+fn table_row(page: &mut Page<'_>, member: &Member<'_>) {
+    let mut row = Row::begin(page);
+    printable(row.at(0), if member.name.is_empty() { "-" } else { member.name });
+    put(row.at(ADDRESS), &member.address);
+    put(row.at(STATE), &member.state);
+    put(row.at(INCARNATION), &member.incarnation);
+    let (ms, us) = (member.rtt_us / 1_000, member.rtt_us % 1_000);
+    match (member.own, member.rtt_us) {
+        (true, _) => row.at(RTT).push(b"self"),
+        (false, 0) => row.at(RTT).push(b"-"),
+        _ => put(row.at(RTT), &format_args!("{ms}.{:02} ms", us / 10)),
+    }
+    if !member.tags.is_empty() {
+        printable(row.at(TAGS), member.tags);
+    }
+    row.end();
+}

@@ -1,0 +1,267 @@
+//! The connection slots: who is let in, whose turn it is, and whose time is up.
+
+use std::io::{self, ErrorKind};
+
+use midge::{Duration, Instant};
+use mio::event::Event;
+use mio::{Interest, Registry, Token};
+
+use super::connection::{Buffers, Connection, Cursor, Next, Step, Turn};
+use super::listener::Listener;
+use super::reply::Reply;
+use super::request::Request;
+use super::{SERVED, SLOTS, WAITING};
+
+/// What answers the requests.
+pub trait App {
+    /// The largest body that is read for this request, bytes, at most
+    /// [`BODY_BYTES`](super::BODY_BYTES). `None` when it is answered without reading its body, as
+    /// when it will be an error. Asked only about requests with a body.
+    fn body_limit(&self, request: &Request<'_>) -> Option<usize>;
+
+    /// Answers a request, or begins to.
+    fn respond(&mut self, request: &Request<'_>, reply: &mut Reply<'_>) -> Next;
+
+    /// Goes on with an answer, from where [`Next`] said.
+    fn resume(&mut self, cursor: Cursor, reply: &mut Reply<'_>) -> Next;
+}
+
+/// Counters since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Connections accepted.
+    pub connections: u64,
+    /// Requests answered by the application.
+    pub requests: u64,
+    /// Requests refused as malformed or too large.
+    pub refused: u64,
+    /// Connections ended because they took too long.
+    pub timeouts: u64,
+    /// Connections refused because every slot was taken, and requests because too many waited.
+    pub busy: u64,
+    /// Idle connections closed in favour of new ones.
+    pub evicted: u64,
+    /// Failures to accept a connection.
+    pub accept_errors: u64,
+}
+
+/// A server over one listener.
+///
+/// The driver hands every mio event whose token [`owns`](Self::owns) it to
+/// [`handle_event`](Self::handle_event), then calls [`run`](Self::run) once, and polls again:
+/// without waiting if `run` returned `true`, else until [`poll_timeout`](Self::poll_timeout).
+#[derive(Debug)]
+pub struct Server<'b, L: Listener> {
+    listener: L,
+    registry: Registry,
+    first: usize,
+    buffers: &'b mut Buffers,
+    connections: [Option<Connection<L::Stream>>; SLOTS],
+    /// Slots that may have something to do, a bit each.
+    ready: u32,
+    /// Whose turn comes first.
+    turn: usize,
+    /// Connections may be waiting to be accepted.
+    accepting: bool,
+    /// When to try to accept again after a failure.
+    retry: Option<Instant>,
+    stats: Stats,
+}
+
+/// Connections accepted in one run.
+const ACCEPTS: usize = 8;
+
+/// Pause after a failure to accept, for example because there are no file descriptors left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+impl<'b, L: Listener> Server<'b, L> {
+    /// Mio tokens that a server uses.
+    pub const TOKENS: usize = 1 + SLOTS;
+
+    /// A server that uses the tokens from `first` on.
+    ///
+    /// # Errors
+    /// The listener could not be registered.
+    pub fn new(
+        mut listener: L,
+        buffers: &'b mut Buffers,
+        registry: &Registry,
+        first: Token,
+    ) -> io::Result<Self> {
+        registry.register(&mut listener, first, Interest::READABLE)?;
+        Ok(Self {
+            listener,
+            registry: registry.try_clone()?,
+            first: first.0,
+            buffers,
+            connections: [const { None }; SLOTS],
+            ready: 0,
+            turn: 0,
+            accepting: true,
+            retry: None,
+            stats: Stats::default(),
+        })
+    }
+
+    /// Whether a token is one of this server's.
+    pub fn owns(&self, token: Token) -> bool {
+        (self.first..self.first + Self::TOKENS).contains(&token.0)
+    }
+
+    /// Takes note of an event; [`run`](Self::run) acts on it. Events of other tokens are ignored.
+    pub fn handle_event(&mut self, event: &Event) {
+        let Some(offset) = event.token().0.checked_sub(self.first) else { return };
+        if offset == 0 {
+            self.accepting = true;
+        } else if let Some(Some(connection)) = self.connections.get_mut(offset - 1) {
+            connection.handle_event(event);
+            self.ready |= 1 << (offset - 1);
+        }
+    }
+
+    /// Lets every waiting answer look again at what it waits for.
+    pub fn wake(&mut self) {
+        for (slot, connection) in self.connections.iter_mut().enumerate() {
+            if connection.as_mut().is_some_and(Connection::wake) {
+                self.ready |= 1 << slot;
+            }
+        }
+    }
+
+    /// Does what is due, within bounds: a few connections are accepted, and every connection that
+    /// is ready gets one turn of a few pages. Returns whether there is more to do at once.
+    #[must_use]
+    pub fn run<A: App>(&mut self, now: Instant, app: &mut A) -> bool {
+        self.expire(now);
+        self.accept(now);
+        let first = self.turn;
+        self.turn = (first + 1) % SLOTS;
+        for slot in (first..SLOTS).chain(0..first) {
+            if self.ready & 1 << slot != 0 {
+                self.serve(slot, now, app);
+            }
+        }
+        self.ready != 0 || self.accepting
+    }
+
+    /// When [`run`](Self::run) is due although no event comes.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let deadlines = self.connections.iter().flatten().map(Connection::until);
+        deadlines.chain(self.retry).min().filter(|&until| until < Instant::FAR_FUTURE)
+    }
+
+    /// Counters.
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    fn serve<A: App>(&mut self, slot: usize, now: Instant, app: &mut A) {
+        let waiting = self.connections.iter().flatten().filter(|c| c.has_waited()).count();
+        let Some(connection) = &mut self.connections[slot] else {
+            self.ready &= !(1 << slot);
+            return;
+        };
+        let mut turn = Turn {
+            app,
+            now,
+            may_wait: waiting < WAITING || connection.has_waited(),
+            stats: &mut self.stats,
+        };
+        match connection.turn(&mut self.buffers.0[slot], &mut turn) {
+            Step::On => {}
+            Step::Blocked => self.ready &= !(1 << slot),
+            Step::Over => self.remove(slot),
+        }
+    }
+
+    fn remove(&mut self, slot: usize) {
+        self.connections[slot] = None;
+        self.ready &= !(1 << slot);
+    }
+
+    fn expire(&mut self, now: Instant) {
+        for slot in 0..SLOTS {
+            let Some(connection) = &mut self.connections[slot] else { continue };
+            if connection.until() > now {
+                continue;
+            }
+            if !connection.is_waiting() && !connection.is_closing() {
+                self.stats.timeouts += 1;
+            }
+            match connection.expire(&mut self.buffers.0[slot], now) {
+                Step::Over => self.remove(slot),
+                Step::On | Step::Blocked => self.ready |= 1 << slot,
+            }
+        }
+    }
+
+    fn accept(&mut self, now: Instant) {
+        if self.retry.is_some_and(|retry| retry <= now) {
+            self.retry = None;
+            self.accepting = true;
+        }
+        for _ in 0..ACCEPTS {
+            if !self.accepting {
+                return;
+            }
+            match self.listener.accept() {
+                Ok(stream) => self.admit(stream, now),
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock => self.accepting = false,
+                    ErrorKind::Interrupted | ErrorKind::ConnectionAborted => {}
+                    _ => {
+                        self.stats.accept_errors += 1;
+                        self.accepting = false;
+                        self.retry = Some(now + ACCEPT_PAUSE);
+                    }
+                },
+            }
+        }
+    }
+
+    /// Gives a connection a slot, or one of the few places in which it is told that there is none.
+    fn admit(&mut self, stream: L::Stream, now: Instant) {
+        self.stats.connections += 1;
+        let served = self.connections.iter().flatten().filter(|c| !c.is_closing()).count();
+        let refused = served >= SERVED && !self.evict_idle();
+        let Some(slot) = self.free_slot() else { return };
+        let mut connection = Connection::new(stream, now);
+        if refused {
+            self.stats.busy += 1;
+            connection.refuse(&mut self.buffers.0[slot], now);
+        }
+        let token = Token(self.first + 1 + slot);
+        let interests = Interest::READABLE | Interest::WRITABLE;
+        if connection.register(&self.registry, token, interests).is_err() {
+            self.stats.accept_errors += 1;
+            return;
+        }
+        self.connections[slot] = Some(connection);
+        self.ready |= 1 << slot;
+    }
+
+    /// Closes the connection that has been idle for longest, if there is one.
+    fn evict_idle(&mut self) -> bool {
+        let idle = |slot: &usize| self.connections[*slot].as_ref().and_then(|c| c.idle_since());
+        let longest = (0..SLOTS).filter(|slot| idle(slot).is_some()).min_by_key(idle);
+        let Some(slot) = longest else { return false };
+        self.remove(slot);
+        self.stats.evicted += 1;
+        true
+    }
+
+    /// The lowest free slot. When there is none, that of the connection that has been closing for
+    /// longest: at most [`SERVED`] others are not.
+    fn free_slot(&mut self) -> Option<usize> {
+        if let Some(free) = self.connections.iter().position(Option::is_none) {
+            return Some(free);
+        }
+        let closing =
+            |slot: &usize| self.connections[*slot].as_ref().is_some_and(Connection::is_closing);
+        let until = |slot: &usize| self.connections[*slot].as_ref().map(Connection::until);
+        let oldest = (0..SLOTS).filter(closing).min_by_key(until)?;
+        self.remove(oldest);
+        Some(oldest)
+    }
+}
