@@ -17,11 +17,11 @@ pub enum Change {
     Recovered,
     /// Is taken for dead.
     Failed,
-    /// Said that it leaves.
+    /// Said that it leaves, or was forgotten by an operator.
     Left,
     /// Started again at the same address, or changed its name or tags, or they became known.
     Updated,
-    /// Had failed, and is now held to have left: an operator forgot it.
+    /// Its row is gone: it had failed or left and expired, or the slot was needed.
     Forgotten,
 }
 
@@ -41,7 +41,7 @@ pub enum Event {
         change: Change,
         /// Which row.
         address: Address,
-        /// Its state now.
+        /// Its state now; of a forgotten row, its last.
         state: State,
         /// Its incarnation now.
         incarnation: Incarnation,

@@ -70,6 +70,9 @@ pub const NOISY_SOURCES: usize = 8;
 /// Introductions that others ask for and get in a protocol period.
 pub const HELLOS_PER_PERIOD: u8 = 64;
 
+/// Events about rows that are gone, waiting to be read; beyond that they are lost, and counted.
+pub const FORGOTTEN_EVENTS: usize = 16;
+
 const _: () = assert!(BUCKETS == 64, "a bucket mask is a u64");
 const _: () = assert!(BUCKETS * 4 + 64 <= MTU_BYTES, "all bucket digests fit one datagram");
 const _: () = assert!(MEMBERS_MAX < u16::MAX as usize);

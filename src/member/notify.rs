@@ -3,6 +3,7 @@
 use super::incarnation::State;
 use super::row::{Flags, Slot};
 use super::swim::Swim;
+use super::table::Forgotten;
 use crate::address::Address;
 use crate::event::{Change, Event};
 use crate::limits::NOISY_SOURCES;
@@ -150,8 +151,7 @@ fn difference(last: u8, state: State, updated: bool) -> Option<(Change, State)> 
         (Some(Failed), Alive) => (Change::Joined, Alive),
         (Some(Alive | Failed), Suspect) => (Change::Suspected, Suspect),
         (Some(Alive | Suspect | Left), Failed) => (Change::Failed, Failed),
-        (Some(Alive | Suspect), Left) => (Change::Left, Left),
-        (Some(Failed), Left) => (Change::Forgotten, Left),
+        (Some(Alive | Suspect | Failed), Left) => (Change::Left, Left),
         (Some(Alive), Alive)
         | (Some(Suspect), Suspect)
         | (Some(Failed), Failed)
@@ -166,6 +166,10 @@ impl<const N: usize> Swim<N> {
         self.started?;
         if let Some(event) = self.notices.next() {
             return Some(event);
+        }
+        // Before the rows: one of these may be known again, in a new row.
+        if let Some(Forgotten { address, state, incarnation }) = self.table.next_forgotten() {
+            return Some(Event::Member { change: Change::Forgotten, address, state, incarnation });
         }
         while let Some(slot) = self.table.next_event() {
             if let Some(event) = self.row_event(slot) {

@@ -6,6 +6,7 @@
 
 use core::hash::Hasher;
 
+use heapless::Deque;
 use siphasher::sip::SipHasher13;
 
 use super::heap::Heap;
@@ -15,7 +16,7 @@ use super::news::News;
 use super::order::Order;
 use super::row::{Flags, Link, Row, Slot};
 use crate::address::Address;
-use crate::limits::BUCKETS;
+use crate::limits::{BUCKETS, FORGOTTEN_EVENTS};
 use crate::rng::{Rng, mix};
 use crate::time::Instant;
 
@@ -45,6 +46,17 @@ pub(crate) struct Table<const N: usize> {
     pub(crate) news: News,
     owed: List,
     events: List,
+    /// Rows that are gone and that the application knew.
+    forgotten: Deque<Forgotten, FORGOTTEN_EVENTS>,
+    pub(crate) events_lost: u32,
+}
+
+/// A row that is gone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Forgotten {
+    pub(crate) address: Address,
+    pub(crate) state: State,
+    pub(crate) incarnation: Incarnation,
 }
 
 /// Every bit of it depends on every bit of the address; the same on every node.
@@ -83,6 +95,8 @@ impl<const N: usize> Table<N> {
         news: News::EMPTY,
         owed: List::EMPTY,
         events: List::EMPTY,
+        forgotten: Deque::new(),
+        events_lost: 0,
     };
 
     /// Forgets everything; work is bounded by the rows that were used.
@@ -101,6 +115,8 @@ impl<const N: usize> Table<N> {
         self.news = News::EMPTY;
         self.owed = List::EMPTY;
         self.events = List::EMPTY;
+        self.forgotten.clear();
+        self.events_lost = 0;
     }
 
     pub(crate) fn row(&self, slot: Slot) -> &Row {
@@ -217,6 +233,11 @@ impl<const N: usize> Table<N> {
             self.events.remove(&mut self.rows, slot, event_link);
         }
         self.unchain(slot);
+        let &Row { address, state, incarnation, told, .. } = self.row(slot);
+        let gone = Forgotten { address, state, incarnation };
+        if told != 0 && self.forgotten.push_back(gone).is_err() {
+            self.events_lost = self.events_lost.wrapping_add(1);
+        }
         self.rows[slot.index()] = Row { chained: self.free, ..Row::EMPTY };
         self.free = Some(slot);
     }
@@ -350,6 +371,11 @@ impl<const N: usize> Table<N> {
         if !self.rows[slot.index()].events.linked && slot != Slot::OWN {
             self.events.push(&mut self.rows, slot, event_link);
         }
+    }
+
+    /// The next row that is gone.
+    pub(crate) fn next_forgotten(&mut self) -> Option<Forgotten> {
+        self.forgotten.pop_front()
     }
 
     /// The next row that has something to tell.

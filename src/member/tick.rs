@@ -31,12 +31,6 @@ impl<const N: usize> Swim<N> {
         if now.since(due) > self.period {
             self.note_pause(now);
         }
-        while let Some((deadline, slot)) = self.table.first_deadline() {
-            if deadline > now {
-                break;
-            }
-            self.row_due(now, slot);
-        }
         if self.timers.take(Timer::Linger, now) {
             self.finish_leaving();
             return;
@@ -62,6 +56,13 @@ impl<const N: usize> Swim<N> {
         }
         self.relays_due(now);
         self.pulls_due(now);
+        // Last: what came before may have confirmed a suspicion that is over by now.
+        while let Some((deadline, slot)) = self.table.first_deadline() {
+            if deadline > now {
+                break;
+            }
+            self.row_due(now, slot);
+        }
     }
 
     /// This node was not called for more than a period: it was paused. What it did not hear

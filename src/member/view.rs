@@ -91,6 +91,8 @@ pub struct Stats {
     pub accusations_ignored: u32,
     /// Answers, relayed pings or pulls dropped because their places were taken.
     pub overflows: u32,
+    /// Events about forgotten rows that were lost because too many were not read.
+    pub events_lost: u32,
     /// Smoothed round trip of probes in microseconds; 0 = none yet.
     pub rtt_us: u32,
 }
@@ -111,6 +113,7 @@ impl Stats {
         rows_refused: 0,
         accusations_ignored: 0,
         overflows: 0,
+        events_lost: 0,
         rtt_us: 0,
     };
 }
