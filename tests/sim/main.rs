@@ -11,7 +11,7 @@ mod scenarios;
 use runner::{Scenario, check, replay};
 use scenarios::{churn, faulty, hostile, network, numbers, tables};
 
-/// All scenarios that run at N = 50 (or smaller tables) in CI; some 300 seeds in total.
+/// All scenarios, most of them at N = 50; CI runs some 300 seeds in total.
 const SCENARIOS: &[Scenario] = &[
     churn::JOIN,
     churn::CRASH,
@@ -33,6 +33,8 @@ const SCENARIOS: &[Scenario] = &[
     network::FLAPPING,
     network::HALF_CONNECTED,
     network::SLOW,
+    network::SLOW_WITHOUT_LIFEGUARD,
+    network::SLOW_AT_100,
     tables::FULL,
     tables::CHURN,
     tables::MIXED,
@@ -40,6 +42,10 @@ const SCENARIOS: &[Scenario] = &[
     hostile::TWO_AT_ONE,
     hostile::REPLAY,
     hostile::FORGED,
+    numbers::IDLE,
+    numbers::BURST,
+    numbers::CRASH,
+    numbers::PARTITION,
 ];
 
 /// Same seed, same trace, byte for byte; and the entry for replaying a failure.
@@ -96,6 +102,8 @@ scenario_tests! {
     flapping: network::FLAPPING;
     half_connected: network::HALF_CONNECTED;
     slow: network::SLOW;
+    slow_at_100: network::SLOW_AT_100;
+    numbers_partition_at_100: numbers::PARTITION;
     full_table: tables::FULL;
     small_table_churn: tables::CHURN;
     mixed_tables: tables::MIXED;
@@ -123,14 +131,4 @@ fn numbers_burst() {
 #[test]
 fn numbers_crash_at_100() {
     numbers::crash_at_100();
-}
-
-#[test]
-fn numbers_partition_at_100() {
-    numbers::partition_at_100();
-}
-
-#[test]
-fn numbers_slow_at_100() {
-    numbers::slow_at_100();
 }

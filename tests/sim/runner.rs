@@ -2,7 +2,7 @@
 //!
 //! Environment: `SIM_SEEDS` runs so many seeds of each scenario instead of its own number,
 //! `SIM_FIRST_SEED` begins elsewhere than at 1. For one run: `SIM_SCENARIO`, `SIM_SEED`,
-//! `SIM_NODES`, and `SIM_TRACE=1` for the trace.
+//! `SIM_NODES`, and `SIM_TRACE=1` for the end of the trace, `SIM_TRACE=all` for all of it.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};

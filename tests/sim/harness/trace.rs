@@ -9,7 +9,7 @@ use midge::wire::{self, Section};
 use super::Micros;
 use super::world::CLUSTERS;
 
-/// Lines that are kept.
+/// Lines that are kept for an excerpt.
 const KEPT: usize = 100_000;
 
 /// Lines that a failure prints about all nodes, and about the nodes concerned.
@@ -22,26 +22,43 @@ struct Line {
     text: String,
 }
 
+/// How much of its trace a run keeps and a failure prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// Nothing: it costs more than the simulation.
+    Nothing,
+    /// The last lines, and those about the nodes concerned.
+    Excerpt,
+    /// All that is kept.
+    All,
+}
+
+impl Detail {
+    /// As `SIM_TRACE` asks for: 1 or `all`.
+    pub(crate) fn from_environment() -> Self {
+        match std::env::var("SIM_TRACE").as_deref() {
+            Ok("1") => Self::Excerpt,
+            Ok("all") => Self::All,
+            _ => Self::Nothing,
+        }
+    }
+}
+
 /// The trace of one run.
 pub(crate) struct Trace {
     hash: u64,
-    lines: Option<VecDeque<Line>>,
+    detail: Detail,
+    lines: VecDeque<Line>,
 }
 
 impl Trace {
-    /// Keeps lines only if asked to: they cost more than the simulation.
-    pub(crate) fn new(keep_lines: bool) -> Self {
-        Self { hash: 0, lines: keep_lines.then(VecDeque::new) }
+    pub(crate) fn new(detail: Detail) -> Self {
+        Self { hash: 0, detail, lines: VecDeque::new() }
     }
 
     /// The hash over everything so far.
     pub(crate) fn hash(&self) -> u64 {
         self.hash
-    }
-
-    /// Whether lines are kept.
-    pub(crate) fn keeps_lines(&self) -> bool {
-        self.lines.is_some()
     }
 
     /// Takes in a number.
@@ -66,19 +83,26 @@ impl Trace {
         hosts: [usize; 2],
         text: impl FnOnce(&mut String) -> std::fmt::Result,
     ) {
-        let Some(lines) = &mut self.lines else { return };
+        if self.detail == Detail::Nothing {
+            return;
+        }
         let mut line = Line { at, hosts, text: String::new() };
         text(&mut line.text).expect("writing to a string succeeds");
-        if lines.len() == KEPT {
-            lines.pop_front();
+        if self.lines.len() == KEPT && self.detail == Detail::Excerpt {
+            self.lines.pop_front();
         }
-        lines.push_back(line);
+        self.lines.push_back(line);
     }
 
     /// The last lines, and the last lines about these hosts.
     pub(crate) fn excerpt(&self, concerned: &[usize]) -> String {
-        let Some(lines) = &self.lines else { return String::new() };
-        let mut out = String::from("the last lines:\n");
+        let lines = &self.lines;
+        let mut out = String::new();
+        if self.detail != Detail::Excerpt {
+            lines.iter().for_each(|line| write_line(&mut out, line));
+            return out;
+        }
+        out += "the last lines:\n";
         let from = lines.len().saturating_sub(PRINTED);
         lines.iter().skip(from).for_each(|line| write_line(&mut out, line));
         for &host in concerned {

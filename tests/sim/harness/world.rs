@@ -13,7 +13,7 @@ use super::hostile::Recording;
 use super::machine::{self, Capacity};
 use super::net::{Net, between};
 use super::process::{Host, HostId, Meter, Process, ProcessId, SOCKET_DATAGRAMS, Slow};
-use super::trace::{Trace, words};
+use super::trace::{Detail, Trace, words};
 use super::view::Totals;
 use super::{Micros, SECOND};
 
@@ -167,7 +167,6 @@ pub(crate) struct World {
 impl World {
     /// An empty world.
     pub(crate) fn new(seed: u64, rules: Rules) -> Self {
-        let keep_lines = std::env::var_os("SIM_TRACE").is_some_and(|v| v == "1");
         Self {
             now: SECOND,
             rng: Rng::new(seed),
@@ -175,7 +174,7 @@ impl World {
             rules,
             hosts: Vec::new(),
             processes: Vec::new(),
-            trace: Trace::new(keep_lines),
+            trace: Trace::new(Detail::from_environment()),
             totals: Totals::default(),
             recording: None,
             events: BTreeMap::new(),

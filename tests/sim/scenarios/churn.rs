@@ -177,7 +177,7 @@ fn sawtooth(params: Params) -> Outcome {
                 .figure("left_one_view_ms", ms(world.settle("down", Scope::Cluster, 5 * SECOND)?));
         } else {
             // Two nodes have to find out about up to 48 by probing them one by one.
-            let down = world.settle("down", Scope::Cluster, 300 * SECOND)?;
+            let down = world.settle("down", Scope::Cluster, 1200 * SECOND)?;
             report.figure("crashed_one_view_ms", ms(down));
         }
     }

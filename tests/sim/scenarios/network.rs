@@ -72,6 +72,7 @@ fn damaged(params: Params) -> Outcome {
     let process = on(&world, leaver);
     world.leave(process);
     report.figure("left_one_view_ms", ms(world.settle("leave", Scope::Cluster, HEAL_WITHIN)?));
+    world.net = Net::default();
     // Whatever is still under way arrives within two minutes and changes nothing.
     world.stay("old datagrams arrive", Scope::Cluster, 150 * SECOND)?;
     report.close(world)
@@ -242,20 +243,24 @@ fn slowed(params: Params, rules: Rules) -> Outcome {
     report.close(world)
 }
 
-/// The same without Lifeguard: it must show false failures, or it proves nothing with it.
-pub(crate) fn without_lifeguard() {
-    let run = |params: Params| {
+/// The same without Lifeguard.
+pub(crate) const SLOW_WITHOUT_LIFEGUARD: Scenario = Scenario {
+    name: "slow_without_lifeguard",
+    seeds: 6,
+    nodes: 50,
+    run: |params| {
         let rules = Rules { lifeguard: false, no_false_failures: false, ..Rules::default() };
         slowed(params, rules)
-    };
-    let scenario = Scenario { name: "slow_without_lifeguard", seeds: 6, nodes: 50, run };
-    let results = check(&scenario);
+    },
+};
+
+/// Without Lifeguard it must show false failures, or it proves nothing with it.
+pub(crate) fn without_lifeguard() {
+    let results = check(&SLOW_WITHOUT_LIFEGUARD);
     let failures = results.sum(|totals| totals.false_failures);
     assert!(failures > 0, "the scenario is void: no false failures without Lifeguard");
 }
 
 /// The same as [`SLOW`] at the size of the design's table.
-pub(crate) fn slow_at_100() {
-    let run = |params| slowed(params, Rules::default());
-    check(&Scenario { name: "slow_at_100", seeds: 4, nodes: 100, run });
-}
+pub(crate) const SLOW_AT_100: Scenario =
+    Scenario { name: "slow_at_100", seeds: 4, nodes: 100, run: slow };

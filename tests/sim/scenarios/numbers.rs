@@ -11,9 +11,13 @@ use crate::runner::{Outcome, Params, Report, Scenario, check};
 const IDLE_BYTES_PER_S: u64 = 118;
 
 /// Idle traffic at N = 3, 30, 50 and 100, over max(120 s, N periods) after settling.
+pub(crate) const IDLE: Scenario =
+    Scenario { name: "numbers_idle", seeds: 2, nodes: 30, run: idle_run };
+
+/// See [`IDLE`].
 pub(crate) fn idle() {
-    for (nodes, seeds) in [(3, 3), (30, 2), (50, 2), (100, 2)] {
-        let results = check(&Scenario { name: "numbers_idle", seeds, nodes, run: idle_run });
+    for nodes in [3, 30, 50, 100] {
+        let results = check(&Scenario { nodes, ..IDLE });
         let worst = results.quantile("worst_bytes_per_s", 1.0);
         assert!(worst <= IDLE_BYTES_PER_S, "N = {nodes}: the worst node sends {worst} B/s idle");
     }
@@ -34,9 +38,13 @@ fn idle_run(params: Params) -> Outcome {
 }
 
 /// 30 and 60 at once through one seed: every node gives the same list within 3 s.
+pub(crate) const BURST: Scenario =
+    Scenario { name: "numbers_burst", seeds: 10, nodes: 30, run: burst_run };
+
+/// See [`BURST`].
 pub(crate) fn burst() {
     for nodes in [30, 60] {
-        check(&Scenario { name: "numbers_burst", seeds: 10, nodes, run: burst_run });
+        check(&Scenario { nodes, ..BURST });
     }
 }
 
@@ -51,8 +59,12 @@ fn burst_run(params: Params) -> Outcome {
 }
 
 /// A crash at N = 100 is known to all after a median of 6 s, a p95 of 9 s.
+pub(crate) const CRASH: Scenario =
+    Scenario { name: "numbers_crash", seeds: 10, nodes: 100, run: crash_run };
+
+/// See [`CRASH`].
 pub(crate) fn crash_at_100() {
-    let results = check(&Scenario { name: "numbers_crash", seeds: 10, nodes: 100, run: crash_run });
+    let results = check(&CRASH);
     let (median, p95) =
         (results.quantile("known_to_all_ms", 0.5), results.quantile("known_to_all_ms", 0.95));
     assert!(median <= 6_000 && p95 <= 9_000, "median {median} ms, p95 {p95} ms");
@@ -76,12 +88,9 @@ fn crash_run(params: Params) -> Outcome {
 }
 
 /// A partition of 100 into halves for 10 minutes: one view again in less than 10 s.
-pub(crate) fn partition_at_100() {
-    let run = |params| network::partitioned(params, 2, 600 * SECOND);
-    check(&Scenario { name: "numbers_partition", seeds: 3, nodes: 100, run });
-}
-
-/// One of 100 is slow: no healthy node is failed.
-pub(crate) fn slow_at_100() {
-    network::slow_at_100();
-}
+pub(crate) const PARTITION: Scenario = Scenario {
+    name: "numbers_partition",
+    seeds: 3,
+    nodes: 100,
+    run: |params| network::partitioned(params, 2, 600 * SECOND),
+};
