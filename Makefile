@@ -28,7 +28,7 @@ TINY_FLAGS := $(SYMBOLS) -Zunstable-options -Cpanic=immediate-abort -Zlocation-d
 	-Clink-arg=-Wl,--no-eh-frame-hdr -Clink-arg=-Wl,-Map=$(TINY).map
 BUILD_STD := -Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size
 
-.PHONY: help setup build test lint static tiny size firmware run doc clean
+.PHONY: help setup build test bench lint static tiny size firmware run doc clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -45,10 +45,16 @@ test: ## every test: units, wire, real processes, then the simulator (optimised)
 	cargo test --workspace
 	cargo test --profile sim --test sim
 
+bench: ## how long real processes take to agree, and to notice a crash
+	@.ci/setup base
+	cargo bench --package midge-agent --bench processes
+
 lint: ## formatting, clippy, documentation, licences and sources of dependencies
 	@.ci/setup base lint
 	cargo fmt --all --check
+	cargo fmt --check --manifest-path size-report/firmware/Cargo.toml
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --test sim -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 	.ci/dependencies
 
