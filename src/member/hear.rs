@@ -38,7 +38,8 @@ impl<const N: usize> Swim<N> {
             let row = self.table.row(slot);
             (row.incarnation, row.state)
         });
-        let verdict = judge(held, (rumour.incarnation, rumour.state), reconciling);
+        let young = slot.is_some_and(|slot| self.is_young_suspicion(now, slot));
+        let verdict = judge(held, (rumour.incarnation, rumour.state), reconciling || young);
         if matches!(verdict, Verdict::Ignore | Verdict::Stale) {
             return false;
         }
@@ -63,11 +64,23 @@ impl<const N: usize> Swim<N> {
             (Verdict::Confirm | Verdict::Accuse, None) => false,
         };
         // What a joiner reads in its first pages everybody else knows.
+        if let Some(slot) = slot.filter(|_| accuses) {
+            self.second_suspicion(now, slot);
+        }
         let told = news && (self.synced || !reconciling);
         if let Some(slot) = self.table.find(rumour.address).filter(|_| told) {
             self.publish(slot, now);
         }
         news
+    }
+
+    /// Whether the member has not had the shortest time to refute since this node heard of the
+    /// suspicion. One who was cut off for long, and suspected everybody meanwhile, tells of the
+    /// suspicion and of its end in one breath; then the end does not count.
+    fn is_young_suspicion(&self, now: Instant, slot: Slot) -> bool {
+        let row = self.table.row(slot);
+        let shortest = suspicion::minimum(self.period, self.table.live());
+        self.lifeguard && row.state == State::Suspect && now < row.since + shortest
     }
 
     /// Who is counted as the accuser: the one that is named, if it is a live row, else who says
@@ -207,6 +220,16 @@ impl<const N: usize> Swim<N> {
                 }
             }
             State::Failed | State::Left => {}
+        }
+    }
+
+    /// This node has pinged the member for another, in vain, and now hears that it is suspected:
+    /// it accuses in its own name.
+    fn second_suspicion(&mut self, now: Instant, slot: Slot) {
+        let row = self.table.row(slot);
+        let suspect = row.state == State::Suspect;
+        if suspect && self.lifeguard && self.health == 0 && self.has_missed(now, row.address) {
+            self.accuse(now, slot);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The probe cycle: ping, then helpers, then suspicion (SWIM section 3.1, Lifeguard section IV-A).
 
 use super::incarnation::State;
+use super::row::Flags;
 use super::swim::Swim;
 use super::timers::Timer;
 use crate::address::Address;
@@ -198,9 +199,16 @@ impl<const N: usize> Swim<N> {
         let silent = asked - self.probe.nacked.count_ones() as u8;
         self.note_health(if asked == 0 { 1 } else { silent }, 0);
         let target = self.table.find(self.probe.target);
+        let helpers = self.probe.helpers;
         self.end_probe();
         if let Some(slot) = target {
             self.accuse(now, slot);
+            // The helpers have tried as well: they are the first to hear of it.
+            for helper in helpers.into_iter().flatten() {
+                if let Some(helper) = self.table.find(helper) {
+                    self.table.owe(helper, Flags::NEWS);
+                }
+            }
         }
     }
 

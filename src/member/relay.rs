@@ -18,6 +18,8 @@ pub(super) enum RelayStage {
     AckOwed,
     /// A nack is to be sent.
     NackOwed,
+    /// The nack was sent. That there was no answer is remembered for a period.
+    Missed,
 }
 
 /// One ping on behalf of another.
@@ -55,7 +57,10 @@ impl<const N: usize> Swim<N> {
         // The nack has to be back before the requester's period ends, and it has used up some of
         // it: Lifeguard's 80% of the time-out, and no more than 40% of a period.
         let wait = self.ping_timeout().scale(4, 5).min(self.period.scale(2, 5));
-        let Some(place) = self.relays.iter_mut().find(|r| r.stage == RelayStage::Free) else {
+        // What is only remembered makes room.
+        let free = self.relays.iter().position(|relay| relay.stage == RelayStage::Free);
+        let missed = || self.relays.iter().position(|relay| relay.stage == RelayStage::Missed);
+        let Some(place) = free.or_else(missed).and_then(|at| self.relays.get_mut(at)) else {
             self.stats.overflows = self.stats.overflows.wrapping_add(1);
             return;
         };
@@ -79,28 +84,38 @@ impl<const N: usize> Swim<N> {
         }
     }
 
-    /// Relayed pings that were not answered in time: the requester hears of it, and this node
-    /// accuses in its own name, if it is well itself. So the confirmations that a suspicion waits
-    /// for come within one cycle.
+    /// Relayed pings that were not answered in time: the requester hears of it.
+    ///
+    /// That alone does not make this node accuse: a lost datagram is no reason. But when the
+    /// requester does, this node supports it in its own name; so the confirmations that a
+    /// suspicion waits for come within one cycle.
     pub(super) fn relays_due(&mut self, now: Instant) {
-        for at in 0..self.relays.len() {
-            let relay = self.relays[at];
-            let waiting = matches!(relay.stage, RelayStage::PingOwed | RelayStage::Waiting);
-            if !waiting || relay.deadline > now {
-                continue;
-            }
-            self.relays[at].stage = RelayStage::NackOwed;
-            if let (true, 0, Some(slot)) =
-                (self.lifeguard, self.health, self.table.find(relay.target))
-            {
-                self.accuse(now, slot);
+        let remembered = self.period;
+        for relay in self.relays.iter_mut().filter(|relay| relay.deadline <= now) {
+            match relay.stage {
+                RelayStage::PingOwed | RelayStage::Waiting => {
+                    relay.stage = RelayStage::NackOwed;
+                    relay.deadline = now + remembered;
+                }
+                RelayStage::Missed => relay.stage = RelayStage::Free,
+                RelayStage::Free | RelayStage::AckOwed | RelayStage::NackOwed => {}
             }
         }
     }
 
+    /// Whether this node has pinged the member for another of late, in vain.
+    pub(super) fn has_missed(&self, now: Instant, target: Address) -> bool {
+        self.relays.iter().any(|relay| {
+            let missed = matches!(relay.stage, RelayStage::NackOwed | RelayStage::Missed);
+            missed && relay.target == target && relay.deadline > now
+        })
+    }
+
     pub(super) fn next_relay_deadline(&self) -> Option<Instant> {
-        let waiting = |r: &&Relay| matches!(r.stage, RelayStage::PingOwed | RelayStage::Waiting);
-        self.relays.iter().filter(waiting).map(|relay| relay.deadline).min()
+        let timed = |relay: &&Relay| {
+            matches!(relay.stage, RelayStage::PingOwed | RelayStage::Waiting | RelayStage::Missed)
+        };
+        self.relays.iter().filter(timed).map(|relay| relay.deadline).min()
     }
 
     /// The number of a relayed ping that this address is still to answer.

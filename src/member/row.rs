@@ -54,6 +54,9 @@ impl Flags {
     /// Name or tags changed, or it started anew, since the last event.
     pub(crate) const UPDATED: Self = Self(32);
 
+    /// It is to hear the news at once.
+    pub(crate) const NEWS: Self = Self(64);
+
     pub(crate) const fn has(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }

@@ -137,6 +137,7 @@ impl<const N: usize> Swim<N> {
         row.flags.clear(Flags::ACK);
         row.flags.clear(Flags::DETAILS_OWED);
         row.flags.clear(Flags::ASK);
+        row.flags.clear(Flags::NEWS);
         let (to, number) = (row.address, row.ack);
         self.begin(builder, to, false);
         if flags.has(Flags::ACK) {
@@ -150,14 +151,18 @@ impl<const N: usize> Swim<N> {
     }
 
     fn build_relay(&mut self, builder: &mut Builder<'_>) -> Option<Address> {
-        let owed = |stage| !matches!(stage, RelayStage::Free | RelayStage::Waiting);
+        let owed = |stage| {
+            matches!(stage, RelayStage::PingOwed | RelayStage::AckOwed | RelayStage::NackOwed)
+        };
         let relay = self.relays.iter_mut().find(|relay| owed(relay.stage))?;
         let copy = *relay;
         let (to, kind, number, next) = match copy.stage {
             RelayStage::PingOwed => (copy.target, kind::PING, copy.number, RelayStage::Waiting),
             RelayStage::AckOwed => (copy.requester, kind::ACK, copy.requested, RelayStage::Free),
-            RelayStage::NackOwed => (copy.requester, kind::NACK, copy.requested, RelayStage::Free),
-            RelayStage::Free | RelayStage::Waiting => return None,
+            RelayStage::NackOwed => {
+                (copy.requester, kind::NACK, copy.requested, RelayStage::Missed)
+            }
+            RelayStage::Free | RelayStage::Waiting | RelayStage::Missed => return None,
         };
         relay.stage = next;
         self.begin(builder, to, false);
