@@ -1,2 +1,7 @@
 //! The `midge` program.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    midge_agent::run()
+}

@@ -1,0 +1,205 @@
+//! The loop: one thread that gives the node its datagrams and its time, and carries out what it
+//! asks for.
+//!
+//! Each round takes what has come in bounded batches: datagrams, then what is due in time, then
+//! signals, then the API, so that none starves another and probes come before requests. mio's
+//! events are edges: a source that was not drained is remembered as ready, and the round after
+//! does not wait. A datagram costs at most five system calls: waiting, reading it, reading that
+//! there is no other, and sending the answer; the clock is read without one.
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use midge::Node;
+use midge::wire::PROTOCOL;
+use mio::{Events, Poll};
+
+use super::signals::{Request, Signals};
+use super::udp::{Buffer, Received, Sent, Udp};
+use super::{API, CAPACITY, SIGNALS, UDP, words};
+use crate::api::{About, Api};
+use crate::http::{Buffers, Server, UnixSocket};
+use crate::os::{self, Slot};
+
+/// Datagrams that are taken in one round.
+const BATCH: usize = 64;
+
+/// Events that are taken in one round; more stay in the kernel until the next.
+const EVENTS: usize = 32;
+
+/// The buffers of API connections, which cost nothing until one is used.
+static BUFFERS: Slot<Buffers> = Slot::new(Buffers::EMPTY);
+
+pub(super) struct Driver {
+    poll: Poll,
+    node: &'static mut Node<CAPACITY>,
+    udp: Udp,
+    signals: Signals,
+    server: Server<'static, UnixSocket>,
+    about: About,
+    /// Datagrams may be waiting in the UDP socket.
+    udp_ready: bool,
+    /// API connections have something to do.
+    api_ready: bool,
+    /// SIGINT has come once.
+    interrupted: bool,
+    /// It has come again.
+    quit: bool,
+}
+
+impl Driver {
+    pub(super) fn new(
+        poll: Poll,
+        node: &'static mut Node<CAPACITY>,
+        udp: Udp,
+        signals: Signals,
+        socket: UnixSocket,
+    ) -> Result<Self, String> {
+        let buffers = BUFFERS.take().ok_or("this process runs an agent already")?;
+        let server = Server::new(socket, buffers, poll.registry(), API)
+            .map_err(|error| format!("cannot watch the API socket: {error}"))?;
+        let about =
+            About { version: env!("CARGO_PKG_VERSION"), protocol: PROTOCOL, started: os::now() };
+        Ok(Self {
+            poll,
+            node,
+            udp,
+            signals,
+            server,
+            about,
+            udp_ready: true,
+            api_ready: true,
+            interrupted: false,
+            quit: false,
+        })
+    }
+
+    /// Runs until the node has left.
+    ///
+    /// # Errors
+    /// One line for the operator: the loop cannot go on, or was told to stop without leaving.
+    pub(super) fn run(&mut self) -> Result<(), String> {
+        let mut events = Events::with_capacity(EVENTS);
+        let mut incoming: Buffer = [0; _];
+        self.follow_up();
+        while !self.node.has_left() {
+            self.wait(&mut events)?;
+            self.receive(&mut incoming);
+            self.keep_time();
+            self.serve();
+            if self.quit {
+                return Err("interrupted twice: stopped without leaving".into());
+            }
+        }
+        // Who asked for it over the API gets what is left of the answer.
+        self.serve();
+        Ok(())
+    }
+
+    fn wait(&mut self, events: &mut Events) -> Result<(), String> {
+        let timeout = self.timeout();
+        match self.poll.poll(events, timeout) {
+            Ok(()) => {}
+            // A tracer, or the machine waking up. There are no events then.
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
+            Err(error) => return Err(format!("cannot wait for events: {error}")),
+        }
+        for event in events.iter() {
+            match event.token() {
+                UDP => {
+                    self.udp_ready |= event.is_readable() || event.is_error();
+                    self.udp.resume(self.poll.registry());
+                }
+                SIGNALS => self.handle_signals(),
+                _ => {
+                    self.server.handle_event(event);
+                    self.api_ready = true;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How long there is nothing to do unless something comes.
+    fn timeout(&self) -> Option<Duration> {
+        if self.udp_ready || self.api_ready {
+            return Some(Duration::ZERO);
+        }
+        let next = self.node.poll_timeout().into_iter().chain(self.server.poll_timeout()).min()?;
+        Some(Duration::from_micros(next.since(os::now()).as_micros()))
+    }
+
+    /// Takes a batch of datagrams; each is answered before the next is read, so that what is owed
+    /// stays within what the node has room for.
+    fn receive(&mut self, incoming: &mut Buffer) {
+        for _ in 0..BATCH {
+            if !self.udp_ready {
+                return;
+            }
+            match self.udp.receive(incoming) {
+                Received::Nothing => self.udp_ready = false,
+                Received::Ignored => {}
+                Received::Datagram(from, len) => {
+                    // A rejected datagram has been counted by the node.
+                    let _ = self.node.handle_datagram(os::now(), from, &incoming[..len]);
+                    self.follow_up();
+                }
+            }
+        }
+    }
+
+    fn keep_time(&mut self) {
+        let now = os::now();
+        if self.node.poll_timeout().is_some_and(|due| due <= now) {
+            self.node.handle_timeout(now);
+        }
+        self.follow_up();
+    }
+
+    fn serve(&mut self) {
+        let now = os::now();
+        let due = self.server.poll_timeout().is_some_and(|due| due <= now);
+        if !self.api_ready && !due {
+            return;
+        }
+        let mut api = Api { node: self.node, about: &self.about, now };
+        self.api_ready = self.server.run(now, &mut api);
+        self.follow_up();
+    }
+
+    fn handle_signals(&mut self) {
+        while let Some(request) = self.signals.next() {
+            match request {
+                Request::Terminate => self.leave("SIGTERM"),
+                Request::Interrupt if self.interrupted => self.quit = true,
+                Request::Interrupt => {
+                    self.interrupted = true;
+                    self.leave("SIGINT");
+                }
+                Request::Reload => log::info!("signal=SIGHUP: there is no file to read again"),
+                Request::Dump => words::dump(self.node, self.udp.send_dropped),
+            }
+        }
+    }
+
+    fn leave(&mut self, signal: &str) {
+        log::info!("signal={signal}: leaving");
+        self.node.leave(os::now());
+    }
+
+    /// What must follow everything that the node was given: its datagrams go out, its events into
+    /// the log.
+    fn follow_up(&mut self) {
+        while !self.udp.is_full() {
+            let Some(transmit) = self.node.poll_transmit(os::now(), &mut self.udp.outgoing) else {
+                break;
+            };
+            if self.udp.send(transmit, self.poll.registry()) == Sent::Full {
+                break;
+            }
+        }
+        while let Some(event) = self.node.poll_event() {
+            words::event(self.node, &event);
+        }
+    }
+}

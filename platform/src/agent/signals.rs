@@ -1,0 +1,55 @@
+//! Signals as input of the loop.
+//!
+//! They are blocked and read from a signalfd, so that no handler ever interrupts a system call.
+//! SIGPIPE is not here: the standard library ignores it before `main`.
+
+use std::os::fd::AsRawFd;
+
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+/// What an operator asks for by a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Request {
+    /// SIGTERM: leave, then stop.
+    Terminate,
+    /// SIGINT: leave, then stop; the second time, stop at once.
+    Interrupt,
+    /// SIGHUP: read files again.
+    Reload,
+    /// SIGUSR1: write the state to the log.
+    Dump,
+}
+
+pub(super) struct Signals {
+    fd: SignalFd,
+}
+
+impl Signals {
+    /// Takes the signals over from here on.
+    pub(super) fn new(registry: &Registry, token: Token) -> std::io::Result<Self> {
+        let mut mask = SigSet::empty();
+        for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGUSR1] {
+            mask.add(signal);
+        }
+        mask.thread_block()?;
+        let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
+        let fd = SignalFd::with_flags(&mask, flags)?;
+        registry.register(&mut SourceFd(&fd.as_raw_fd()), token, Interest::READABLE)?;
+        Ok(Self { fd })
+    }
+
+    /// The next signal that came, until there is none.
+    pub(super) fn next(&self) -> Option<Request> {
+        let info = self.fd.read_signal().ok()??;
+        // The mask admits these four alone.
+        match Signal::try_from(info.ssi_signo as i32) {
+            Ok(Signal::SIGTERM) => Some(Request::Terminate),
+            Ok(Signal::SIGINT) => Some(Request::Interrupt),
+            Ok(Signal::SIGHUP) => Some(Request::Reload),
+            _ => Some(Request::Dump),
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! What a person sees of the program: help, tables, exit statuses.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Stdio};
+
+use nix::sys::signal::Signal;
+
+use crate::harness::{
+    Agent, Directory, Options, cluster, command, eventually, midge, stderr, stdout,
+};
+
+const COMMANDS: [&str; 6] = ["agent", "members", "status", "join", "leave", "version"];
+
+fn is_help(text: &str) {
+    assert!(text.lines().count() <= 24, "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    assert!(text.contains("example"), "{text}");
+}
+
+#[test]
+fn help_fits_a_screen_and_has_an_example() {
+    for arguments in [&["--help"][..], &["-h"], &["help"]] {
+        let output = midge(arguments);
+        assert_eq!(output.status.code(), Some(0));
+        let text = stdout(&output);
+        is_help(&text);
+        assert!(COMMANDS.iter().all(|name| text.contains(name)), "{text}");
+    }
+    for name in COMMANDS {
+        let texts: Vec<_> = [&[name, "--help"][..], &[name, "-h"], &["help", name]]
+            .iter()
+            .map(|arguments| {
+                let output = midge(arguments);
+                assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+                assert!(output.stderr.is_empty());
+                stdout(&output)
+            })
+            .collect();
+        is_help(&texts[0]);
+        assert!(texts[0].starts_with(&format!("usage: midge {name}")), "{}", texts[0]);
+        assert!(texts.iter().all(|text| *text == texts[0]));
+    }
+}
+
+#[test]
+fn wrong_usage_says_where_to_read_on() {
+    for (arguments, first, second) in [
+        (&[][..], "no command given", "see: midge --help"),
+        (&["frobnicate"], "unknown command `frobnicate`", "see: midge --help"),
+        (&["help", "frobnicate"], "unknown command `frobnicate`", "see: midge --help"),
+        (&["--json", "members"], "the command comes first", "see: midge --help"),
+        (&["members", "--jsn"], "unknown option --jsn", "see: midge members --help"),
+        (&["members", "extra"], "unexpected argument `extra`", "see: midge members --help"),
+        (&["status", "--json=yes"], "--json takes no value", "see: midge status --help"),
+        (&["join"], "an address is missing", "see: midge join --help"),
+        (&["join", "nonsense"], "`nonsense`", "see: midge join --help"),
+        (&["leave", "--cluster", "a/b"], "`a/b`", "see: midge leave --help"),
+    ] {
+        let output = midge(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(output.stdout.is_empty());
+        let error = stderr(&output);
+        let lines: Vec<_> = error.lines().collect();
+        assert_eq!(lines.len(), 2, "{error}");
+        assert!(lines[0].starts_with("midge: ") && lines[0].contains(first), "{error}");
+        assert_eq!(lines[1], second);
+    }
+}
+
+#[test]
+fn without_an_agent_every_client_says_so() {
+    let directory = Directory::new();
+    let api = directory.path("api");
+    let api = api.to_str().unwrap();
+    for arguments in [
+        &["members"][..],
+        &["members", "--watch"],
+        &["status"],
+        &["status", "--check"],
+        &["join", "10.0.0.1"],
+        &["leave"],
+    ] {
+        let mut all = arguments.to_vec();
+        all.extend(["--api", api]);
+        let output = midge(&all);
+        assert_eq!(output.status.code(), Some(4), "{arguments:?}");
+        let error = stderr(&output);
+        assert!(error.starts_with("midge: no agent") && error.contains(api), "{error}");
+        assert!(error.contains("--cluster or --api") && error.lines().count() == 1, "{error}");
+    }
+}
+
+#[test]
+fn what_answers_there_is_no_agent() {
+    let directory = Directory::new();
+    let api = directory.path("api");
+    let listener = std::os::unix::net::UnixListener::bind(&api).unwrap();
+    let mut client = command(&["members", "--api", api.to_str().unwrap()]);
+    let client = client.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let (mut stream, _) = listener.accept().unwrap();
+    std::io::Write::write_all(&mut stream, b"220 mail.example.com ESMTP\r\n\r\n").unwrap();
+    let output = client.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("no answer of a midge agent"), "{}", stderr(&output));
+}
+
+#[test]
+fn tables_and_json_are_about_the_same_members() {
+    let agents = cluster(3);
+    let table = stdout(&agents[0].client(&["members"]));
+    let quiet = stdout(&agents[0].client(&["members", "-q"]));
+    let json = stdout(&agents[0].client(&["members", "--json"]));
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(table.lines().count(), 4, "{table}");
+    assert_eq!(quiet.lines().count(), 3, "{quiet}");
+    for agent in &agents {
+        let in_table = |line: &&str| line.contains(agent.addr()) && line.contains("alive");
+        assert_eq!(table.lines().filter(in_table).count(), 1, "{table}");
+        assert_eq!(quiet.lines().filter(|line| *line == agent.addr()).count(), 1, "{quiet}");
+        let rows = json["members"].as_array().unwrap();
+        assert_eq!(rows.iter().filter(|row| row["addr"] == agent.addr()).count(), 1, "{json}");
+    }
+    let status = stdout(&agents[0].client(&["status"]));
+    assert!(status.contains(agents[0].addr()) && status.contains("3 alive"), "{status}");
+    let json: serde_json::Value =
+        serde_json::from_str(&stdout(&agents[0].client(&["status", "--json"]))).unwrap();
+    assert_eq!(json["cluster"], "test");
+}
+
+#[test]
+fn check_tells_by_its_status_whether_the_node_has_joined() {
+    let joined = Agent::start(&Options::default());
+    let output = joined.client(&["status", "--check"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stdout.is_empty() && output.stderr.is_empty());
+
+    // Nobody is at the discard port of this machine.
+    let join = vec!["127.0.0.1:9".into()];
+    let alone = Agent::start(&Options { join, ..Options::default() });
+    let output = alone.client(&["status", "--check"]);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    assert!(output.stdout.is_empty() && output.stderr.is_empty());
+}
+
+#[test]
+fn refusals_of_the_agent_are_one_line() {
+    let agent = Agent::start(&Options::default());
+    for address in ["224.0.0.1", "0.0.0.0", "10.0.0.1:0"] {
+        let output = agent.client(&["join", address]);
+        assert_eq!(output.status.code(), Some(1), "{address}");
+        let error = stderr(&output);
+        assert!(error.starts_with("midge: ") && error.lines().count() == 1, "{error}");
+        assert!(error.contains(address.trim_end_matches(":0")), "{error}");
+    }
+    for i in 1..=32 {
+        assert!(agent.client(&["join", &format!("127.9.0.{i}:9")]).status.success());
+    }
+    let output = agent.client(&["join", "127.9.0.33:9"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("the list of seeds is full (32)"), "{}", stderr(&output));
+}
+
+#[test]
+fn watching_shows_what_changes_and_ends_with_its_reader() {
+    let mut agents = cluster(2);
+    let api = agents[0].api();
+    let mut watching = command(&["members", "--watch", "--api", api.to_str().unwrap()]);
+    let mut watching = watching.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(watching.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let victim = agents[1].addr().to_string();
+    let row = |state: &'static str, victim: String| {
+        move |line: &String| line.contains(&victim) && line.contains(state)
+    };
+    lines.find(row("alive", victim.clone())).expect("the table");
+    assert_eq!(lines.next().as_deref(), Some(""), "an empty line between two tables");
+    agents[1].crash();
+    lines.find(row("failed", victim)).expect("the table, later");
+    // Nobody reads on: that ends it, without a word.
+    drop(lines);
+    let mut error = String::new();
+    watching.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+    assert_eq!(error, "");
+    assert_eq!(watching.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let agent = Agent::start(&Options::default());
+    let api = agent.api();
+    for arguments in [&["members"][..], &["status", "--json"], &["version"], &["--help"]] {
+        let mut client = command(arguments);
+        if agent_is_asked(arguments) {
+            client.arg("--api").arg(api);
+        }
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = client.stdout(writer).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        assert_eq!(stderr(&output), "", "{arguments:?}");
+    }
+}
+
+fn agent_is_asked(arguments: &[&str]) -> bool {
+    matches!(arguments[0], "members" | "status")
+}
+
+#[test]
+fn options_can_be_given_in_the_environment() {
+    let directory = Directory::new();
+    let api = directory.path("api");
+    let mut agent = command(&["agent", "--log", "warn"]);
+    agent.env("MIDGE_BIND", "127.0.0.1:0").env("MIDGE_API", &api).env("MIDGE_NAME", "from-env");
+    agent.env("MIDGE_TAG", "a=1,b=2").env("MIDGE_LOG", "nonsense, but not asked");
+    agent.env("MIDGE_PORT", "udp://10.0.0.1:6434").env("MIDGE_CLSTER", "slip");
+    let mut agent = agent.stderr(Stdio::piped()).spawn().unwrap();
+    let status = eventually("the client finds it by the environment", || {
+        let output = command(&["status", "--json"]).env("MIDGE_API", &api).output().unwrap();
+        if output.status.success() { Ok(stdout(&output)) } else { Err(stderr(&output)) }
+    });
+    assert!(status.contains("from-env"), "{status}");
+    let quiet = command(&["members"]).env("MIDGE_API", &api).env("MIDGE_QUIET", "yes").output();
+    assert!(stdout(&quiet.unwrap()).starts_with("127.0.0.1:"));
+    agent.kill().unwrap();
+    let error = stderr(&agent.wait_with_output().unwrap());
+    assert!(error.contains("warning: MIDGE_CLSTER"), "{error}");
+    assert!(!error.contains("MIDGE_PORT"), "{error}");
+}
+
+#[test]
+fn a_wrong_value_in_the_environment_is_named() {
+    let output = command(&["agent"]).env("MIDGE_PERIOD", "soon").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).starts_with("midge: MIDGE_PERIOD: `soon` "), "{}", stderr(&output));
+}
+
+#[test]
+fn curl_speaks_with_the_agent() {
+    let agent = Agent::start(&Options::default());
+    let curl = |arguments: &[&str], path: &str| {
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--show-error", "--max-time", "20", "--unix-socket"]);
+        curl.arg(agent.api()).args(arguments).arg(format!("http://midge{path}"));
+        curl.output().expect("curl is installed")
+    };
+    let members = stdout(&curl(&[], "/v1/members"));
+    let members: serde_json::Value = serde_json::from_str(&members).unwrap();
+    assert_eq!(members["members"][0]["addr"], agent.addr());
+    let table = stdout(&curl(&["--header", "Accept: text/plain"], "/v1/members"));
+    assert_eq!(table, stdout(&agent.client(&["members"])));
+    assert_eq!(curl(&["--fail"], "/healthz").status.code(), Some(0));
+    let missing = stdout(&curl(&[], "/v1/nonsense"));
+    let missing: serde_json::Value = serde_json::from_str(&missing).unwrap();
+    assert_eq!(missing["code"], "not_found");
+    assert!(!missing["error"].as_str().unwrap().is_empty());
+    let joined = curl(&["--request", "POST"], "/v1/join?addr=127.0.0.1:9");
+    assert!(stdout(&joined).contains("127.0.0.1:9"), "{joined:?}");
+}
+
+/// An agent that stands still is not reachable, and asking it does not take for ever.
+#[test]
+fn an_agent_that_does_not_answer_is_not_reachable() {
+    let agent = Agent::start(&Options::default());
+    agent.signal(Signal::SIGSTOP);
+    let output = agent.client(&["members"]);
+    assert_eq!(output.status.code(), Some(4));
+    assert!(stderr(&output).contains("has not answered for 10 s"), "{}", stderr(&output));
+}
+
+#[test]
+fn the_log_has_times_but_not_under_systemd() {
+    let log = |environment: &[(&str, &str)]| {
+        let directory = Directory::new();
+        let mut agent = command(&["agent", "--bind", "127.0.0.1:0"]);
+        agent.arg("--api").arg(directory.path("api")).envs(environment.iter().copied());
+        let mut agent = agent.stderr(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(agent.stderr.take().unwrap()).read_line(&mut line).unwrap();
+        agent.kill().unwrap();
+        agent.wait().unwrap();
+        line
+    };
+    let line = log(&[]);
+    let (time, rest) = line.split_once(' ').unwrap();
+    assert!(rest.starts_with("info midge="), "{line}");
+    let shape: String = time.chars().map(|c| if c.is_ascii_digit() { '9' } else { c }).collect();
+    assert_eq!(shape, "9999-99-99T99:99:99Z");
+    assert!(log(&[("JOURNAL_STREAM", "8:12345")]).starts_with("info midge="));
+}
+
+/// Nobody reads the log: lines are dropped, and the agent goes on.
+#[test]
+fn a_log_that_nobody_reads_blocks_nothing() {
+    let directory = Directory::new();
+    let api = directory.path("api");
+    let mut agent = command(&["agent", "--bind", "127.0.0.1:0", "--api"]);
+    let mut agent = agent.arg(&api).stderr(Stdio::piped()).spawn().unwrap();
+    let ask = || command(&["status", "--api", api.to_str().unwrap()]).output().unwrap();
+    eventually("it starts", || if ask().status.success() { Ok(()) } else { Err("no".into()) });
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(agent.id()).unwrap());
+    // A dump has some 300 bytes and a pipe 64 KiB, so that this is more than fits. An answer
+    // after each signal shows that the signal has been seen and the loop goes on.
+    for _ in 0..400 {
+        nix::sys::signal::kill(pid, Signal::SIGUSR1).unwrap();
+        let (status, _) = crate::harness::request(&api, "GET", "/v1/status").unwrap();
+        assert_eq!(status, 200);
+    }
+    assert!(ask().status.success());
+
+    // Somebody reads again: the next line comes with the number of those that were lost.
+    let mut pipe = BufReader::new(agent.stderr.take().unwrap());
+    let mut line = String::new();
+    let mut lines = 0;
+    while lines < 100 {
+        line.clear();
+        pipe.read_line(&mut line).unwrap();
+        lines += 1;
+    }
+    nix::sys::signal::kill(pid, Signal::SIGUSR1).unwrap();
+    let dropped = pipe.lines().map(Result::unwrap).find(|l| l.contains("log_lines_dropped="));
+    let count: u32 = dropped.unwrap().split('=').nth(1).unwrap().parse().unwrap();
+    assert!(count > 0);
+    agent.kill().unwrap();
+    agent.wait().unwrap();
+}

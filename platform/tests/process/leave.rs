@@ -1,0 +1,91 @@
+//! Ways to leave, and ways to stop.
+
+use nix::sys::signal::Signal;
+
+use crate::harness::{Agent, Options, cluster, one_view};
+
+fn leaves(how: impl FnOnce(&Agent), logged: &str) {
+    let mut agents = cluster(3);
+    let mut leaver = agents.remove(1);
+    how(&leaver);
+    let status = leaver.ended();
+    assert_eq!(status.code(), Some(0), "{}", leaver.log());
+    assert!(!leaver.api().exists(), "the socket is removed");
+    for agent in &agents {
+        agent.sees(leaver.addr(), "left");
+        assert!(!agent.log().contains("event=member_failed"), "{}", agent.log());
+        agent.logged(&["event=member_left", leaver.addr()]);
+    }
+    leaver.logged(&["event=left"]);
+    leaver.logged(&[logged]);
+    one_view(&agents.iter().collect::<Vec<_>>());
+}
+
+#[test]
+fn sigterm_leaves() {
+    leaves(|agent| agent.signal(Signal::SIGTERM), "signal=SIGTERM: leaving");
+}
+
+#[test]
+fn sigint_leaves() {
+    leaves(|agent| agent.signal(Signal::SIGINT), "signal=SIGINT: leaving");
+}
+
+#[test]
+fn the_command_leaves() {
+    let leave = |agent: &Agent| {
+        let output = agent.client(&["leave"]);
+        assert!(output.status.success(), "{output:?}");
+        assert!(!output.stdout.is_empty());
+    };
+    leaves(leave, "event=left");
+}
+
+#[test]
+fn a_request_leaves_and_a_second_one_changes_nothing() {
+    let leave = |agent: &Agent| {
+        for _ in 0..2 {
+            let (status, body) = agent.post("/v1/leave").unwrap();
+            assert_eq!((status, body.trim()), (202, r#"{"leaving":true}"#));
+        }
+    };
+    leaves(leave, "event=left");
+}
+
+#[test]
+fn one_that_is_alone_leaves_at_once_and_the_client_hears_of_it() {
+    let mut agent = Agent::start(&Options::default());
+    let output = agent.client(&["leave"]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(agent.ended().code(), Some(0));
+    assert!(!agent.api().exists());
+}
+
+/// The lingering after the first SIGINT is as long as three seconds; the second one ends it.
+#[test]
+fn a_second_sigint_stops_at_once() {
+    // With a period of a minute, the news of leaving has no time to make its rounds.
+    let slow = || Options { period_ms: 60_000, ..Options::default() };
+    let seed = Agent::start(&slow());
+    let mut agent = Agent::start(&Options { join: vec![seed.addr().into()], ..slow() });
+    one_view(&[&seed, &agent]);
+    agent.signal(Signal::SIGINT);
+    agent.logged(&["signal=SIGINT: leaving"]);
+    agent.signal(Signal::SIGINT);
+    assert_eq!(agent.ended().code(), Some(1), "{}", agent.log());
+    agent.logged(&["stopped without leaving"]);
+    assert!(!agent.api().exists());
+}
+
+#[test]
+fn sighup_and_sigusr1_stop_nothing() {
+    let agents = cluster(2);
+    agents[0].signal(Signal::SIGHUP);
+    agents[0].logged(&["signal=SIGHUP"]);
+    let dump = agents[0].dump();
+    for agent in &agents {
+        assert!(dump.contains(&format!("dump member={}", agent.addr())), "{dump}");
+    }
+    assert!(dump.contains("alive=2"), "{dump}");
+    one_view(&agents.iter().collect::<Vec<_>>());
+}

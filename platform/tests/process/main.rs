@@ -1,0 +1,12 @@
+//! The built program as processes on loopback: clusters that form, break and heal, and what a
+//! person sees of them.
+//!
+//! `MIDGE_BIN` names the binary; without it, the one that cargo has built.
+
+mod bad_input;
+mod command_line;
+mod failure;
+mod form;
+mod harness;
+mod hostile;
+mod leave;
