@@ -14,6 +14,7 @@ const QUIET: u8 = 2;
 
 /// In `Cursor::mask`: the states that are listed, a bit each.
 const ALL_STATES: u8 = 0b1111;
+const LIVE_STATES: u8 = 1 << State::Alive as u8 | 1 << State::Suspect as u8;
 /// In `Cursor::mask`: a row has been written, so a comma precedes the next.
 const COMMA: u8 = 0b1_0000;
 
@@ -32,7 +33,8 @@ impl<const N: usize> Api<'_, N> {
         reply: &mut Reply<'_>,
     ) -> Next {
         let (quiet, mask) = match (quiet(request), states(request)) {
-            (Ok(quiet), Ok(mask)) => (quiet, mask),
+            (Ok(quiet), Ok(None)) => (quiet, if quiet { LIVE_STATES } else { ALL_STATES }),
+            (Ok(quiet), Ok(Some(mask))) => (quiet, mask),
             (Err(what), _) | (_, Err(what)) => {
                 reply.error(StatusCode::BadRequest, content, &what);
                 return Next::Done;
@@ -85,19 +87,21 @@ fn quiet(request: &Request<'_>) -> Result<bool, &'static str> {
     }
 }
 
-fn states(request: &Request<'_>) -> Result<u8, &'static str> {
+fn states(request: &Request<'_>) -> Result<Option<u8>, &'static str> {
     const WRONG: &str = "state is one or more of alive, suspect, failed, left, with commas";
     let mut space = [0; 64];
     let given = request.argument("state", &mut space).map_err(|_| WRONG)?;
-    let Some(given) = given else { return Ok(ALL_STATES) };
+    let Some(given) = given else { return Ok(None) };
     let all = [State::Alive, State::Suspect, State::Failed, State::Left];
-    given.split(',').try_fold(0, |mask, name| {
+    let mut mask = 0;
+    for name in given.split(',') {
         let state = all.iter().find(|state| state.name() == name).ok_or(WRONG)?;
-        Ok(mask | 1 << *state as u8)
-    })
+        mask |= 1 << *state as u8;
+    }
+    Ok(Some(mask))
 }
 
-fn json_row(page: &mut Page<'_>, member: &Member<'_>, comma: bool) {
+pub(super) fn json_row(page: &mut Page<'_>, member: &Member<'_>, comma: bool) {
     page.push(if comma { b",\n" } else { b"\n" });
     let mut object = Object::open(page);
     object.text("name", member.name);
@@ -139,7 +143,7 @@ fn heading(page: &mut Page<'_>) {
     row.end();
 }
 
-fn table_row(page: &mut Page<'_>, member: &Member<'_>) {
+pub(super) fn table_row(page: &mut Page<'_>, member: &Member<'_>) {
     let mut row = Row::begin(page);
     printable(row.at(0), if member.name.is_empty() { "-" } else { member.name });
     put(row.at(ADDRESS), &member.address);

@@ -20,6 +20,9 @@ use crate::http::{App, ContentType, Cursor, Method, Next, Page, Reply, Request, 
 
 pub use address::{AddressError, DEFAULT_PORT, parse_address};
 
+#[cfg(test)]
+mod tests;
+
 /// What the API says about the agent itself.
 #[derive(Clone, Copy, Debug)]
 pub struct About {

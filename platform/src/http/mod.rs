@@ -34,7 +34,7 @@ pub use request::{ArgumentError, Method, Request};
 pub use server::{App, Server, Stats};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// The head of a request: its line and its headers, bytes.
 pub const HEAD_BYTES: usize = 4096;
