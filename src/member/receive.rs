@@ -215,7 +215,7 @@ impl<const N: usize> Swim<N> {
         self.hear(now, slot, Rumour { address, incarnation, state, accuser: None }, false);
         let row = self.table.row(slot);
         let is_news_to_it = incarnation < row.incarnation
-            || (incarnation == row.incarnation && !row.is_live() && !header.leaving);
+            || (incarnation == row.incarnation && row.state != state && !header.leaving);
         if is_news_to_it {
             self.table.owe(slot, Flags::TELL);
         }

@@ -1,0 +1,180 @@
+//! An introduction between whole nodes, datagram by datagram, compared with
+//! `introduction/transcript.txt`. After a change that is meant:
+//! `MIDGE_REWRITE=1 cargo test --test introduction`, and read the difference.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+
+use midge::limits::MTU_BYTES;
+use midge::wire::{Challenge, Details, Header, Hello, Page, PingReq, Rumour, Section, Token, open};
+use midge::{Address, Config, Duration, Instant, Node, State};
+
+const NODES: usize = 8;
+const CLUSTER: &str = "default";
+const LATENCY: Duration = Duration::from_millis(1);
+
+struct Peer {
+    node: Node<NODES>,
+    address: Address,
+}
+
+fn address(text: &str) -> Address {
+    text.parse::<SocketAddr>().expect(text).into()
+}
+
+fn start(name: &str, at: &str, epoch: u64, now: Instant) -> Peer {
+    let mut node = Node::EMPTY;
+    let address = address(at);
+    let config = Config { epoch, tags: "zone=a", ..Config::new(name, address) };
+    let entropy = [name.as_bytes()[0]; 32];
+    node.init(&config, entropy, epoch, now).unwrap();
+    Peer { node, address }
+}
+
+/// Delivers what the nodes owe each other until nobody owes anything, a millisecond each way;
+/// what was sent, in words.
+fn talk(peers: &mut [Peer], now: &mut Instant) -> String {
+    let mut transcript = String::new();
+    for _ in 0..20 {
+        let mut in_flight = Vec::new();
+        for peer in &mut *peers {
+            let mut buffer = [0xa5; MTU_BYTES];
+            while let Some(sent) = peer.node.poll_transmit(*now, &mut buffer) {
+                let bytes = buffer[..sent.len].to_vec();
+                describe(&mut transcript, peer.address, sent.to, &bytes);
+                in_flight.push((peer.address, sent.to, bytes));
+            }
+        }
+        if in_flight.is_empty() {
+            return transcript;
+        }
+        *now += LATENCY;
+        for (from, to, bytes) in in_flight {
+            let receiver = peers.iter_mut().find(|peer| peer.address == to);
+            let node = &mut receiver.expect("sent to a node of this test").node;
+            node.handle_datagram(*now, from, &bytes).expect("accepted");
+        }
+    }
+    panic!("the nodes never fall silent:\n{transcript}");
+}
+
+fn describe(out: &mut String, from: Address, to: Address, bytes: &[u8]) {
+    let datagram = open(CLUSTER, bytes).expect("what a node sends is valid");
+    writeln!(out, "{from} -> {to}, {} bytes", bytes.len()).unwrap();
+    for line in bytes.chunks(24) {
+        let hex: Vec<String> = line.iter().map(|byte| format!("{byte:02x}")).collect();
+        writeln!(out, "    {}", hex.join(" ")).unwrap();
+    }
+    let Header { advertised, partial, wants_details, leaving, incarnation, digest } =
+        datagram.header;
+    write!(out, "  header: incarnation {incarnation}, digest {digest:08x}").unwrap();
+    if let Some(advertised) = advertised {
+        write!(out, ", advertises {advertised}").unwrap();
+    }
+    for (flag, name) in
+        [(partial, "partial"), (wants_details, "wants details"), (leaving, "leaving")]
+    {
+        if flag {
+            write!(out, ", {name}").unwrap();
+        }
+    }
+    out.push('\n');
+    for section in datagram.sections() {
+        writeln!(out, "  {}", words(section)).unwrap();
+    }
+    out.push('\n');
+}
+
+fn words(section: Section<'_>) -> String {
+    match section {
+        Section::Ping(number) => format!("ping {}", token(number)),
+        Section::Ack(number) => format!("ack {}", token(number)),
+        Section::PingReq(PingReq { number, target }) => {
+            format!("ping-req {} for {target}", token(number))
+        }
+        Section::Nack(number) => format!("nack {}", token(number)),
+        Section::Rumours(rumours) => format!("rumours:{}", rows(rumours)),
+        Section::Details(details) => format!("details: {}", details_words(details)),
+        Section::Hello(Hello { token: own, echo, uptime_s, details }) => format!(
+            "hello: token {}, {}, up {uptime_s} s, {}",
+            token(own),
+            echo_words(echo),
+            details_words(details)
+        ),
+        Section::Challenge(Challenge { token: own, echo, observed }) => {
+            let observed = observed.map_or(String::new(), |from| format!(", seen from {from}"));
+            format!("challenge: token {}, {}{observed}", token(own), echo_words(echo))
+        }
+        Section::PageRequest(request) => {
+            format!("page request: buckets {:016x} from {}", request.buckets, request.first)
+        }
+        Section::Page(Page { buckets, first, next, rows: run }) => {
+            format!("page: buckets {buckets:016x} from {first}, next {next}:{}", rows(run))
+        }
+        Section::Buckets(buckets) => {
+            let filled = buckets.digests().enumerate().filter(|(_, digest)| *digest != 0);
+            let words: Vec<_> = filled.map(|(at, digest)| format!("{at}: {digest:08x}")).collect();
+            format!("buckets: {}", words.join(", "))
+        }
+        Section::Refused(reason) => format!("refused: {reason}"),
+        Section::Unknown(kind) => format!("unknown section {kind}"),
+    }
+}
+
+fn token(Token(bytes): Token) -> String {
+    bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+fn echo_words(echo: Option<Token>) -> String {
+    echo.map_or("no echo".to_owned(), |echo| format!("echo {}", token(echo)))
+}
+
+fn details_words(details: Details<'_>) -> String {
+    let Details { life, id, protocol_low, protocol_high, period_ms, name, tags } = details;
+    let life = token(Token(life));
+    format!(
+        "life {life}, id {id:016x}, protocol {protocol_low} to {protocol_high}, \
+         period {period_ms} ms, name {name}, tags {tags}"
+    )
+}
+
+fn rows(rumours: impl Iterator<Item = Rumour>) -> String {
+    rumours.fold(String::new(), |text, Rumour { address, incarnation, state, accuser }| {
+        let by = accuser.map_or(String::new(), |accuser| format!(" by {accuser}"));
+        format!("{text}\n    {address} {incarnation} {state}{by}")
+    })
+}
+
+#[test]
+fn a_newcomer_is_introduced_and_learns_the_fleet() {
+    let mut now = Instant::from_micros(100_000_000);
+    let mut peers = vec![
+        start("alice", "10.0.0.1:6434", 1_700_000_000_000, now),
+        start("bob", "[2001:db8::2]:6434", 1_700_000_001_000, now),
+    ];
+    let seed = peers[0].address;
+    peers[1].node.join(now, seed).unwrap();
+    peers[1].node.handle_timeout(now);
+    talk(&mut peers, &mut now);
+
+    peers.push(start("carol", "10.0.0.3:6434", 1_700_000_002_000, now));
+    peers[2].node.join(now, seed).unwrap();
+    peers[2].node.handle_timeout(now);
+    let transcript = talk(&mut peers, &mut now);
+
+    let fleet: Vec<_> = peers.iter().map(|peer| peer.address).collect();
+    for peer in [&peers[0], &peers[2]] {
+        let known: Vec<_> = fleet.iter().filter_map(|at| peer.node.member(*at)).collect();
+        assert_eq!(known.len(), 3, "{transcript}");
+        assert!(known.iter().all(|member| member.state == State::Alive), "{transcript}");
+    }
+    assert_eq!(peers[0].node.status().digest, peers[2].node.status().digest);
+    assert_eq!(peers[0].node.member(fleet[2]).unwrap().name, "carol");
+
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/introduction/transcript.txt");
+    if std::env::var_os("MIDGE_REWRITE").is_some() {
+        std::fs::write(path, &transcript).unwrap();
+    }
+    let expected = std::fs::read_to_string(path).unwrap();
+    assert_eq!(transcript, expected, "see the head of this file");
+}
