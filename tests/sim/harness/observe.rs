@@ -157,7 +157,8 @@ impl World {
             _ => {}
         }
         if subject != host {
-            self.see(process, subject, Seen { state: Some(state), incarnation });
+            let state = (change != Change::Forgotten).then_some(state);
+            self.see(process, subject, Seen { state, incarnation });
         }
     }
 
@@ -330,29 +331,11 @@ impl World {
                 self.compare(process, host, row);
             }
         }
-        self.drop_expired(process, &rows);
         let noted = self.processes[process].seen.iter().filter(|seen| seen.state.is_some()).count();
         if noted != others {
             self.fail(process, format!("its events made {noted} rows, its table has {others}"));
         }
         self.compare_digest(process, summary.digest, view);
-    }
-
-    /// Rows of the dead expire, or make way, without a word: those of the living do not.
-    fn drop_expired(&mut self, process: ProcessId, rows: &[Row]) {
-        let held: Vec<HostId> = rows.iter().filter_map(|row| self.host_of(row.address)).collect();
-        let mut is_held = vec![false; self.hosts.len()];
-        held.into_iter().for_each(|host| is_held[host] = true);
-        let mut lost = None;
-        for (host, seen) in self.processes[process].seen.iter_mut().enumerate() {
-            if seen.state.is_some() && !is_held[host] {
-                lost = lost.or(seen.is_live().then_some(host));
-                *seen = Seen::default();
-            }
-        }
-        if let Some(host) = lost {
-            self.fail(process, format!("its row for n{host}, alive or suspect, is gone"));
-        }
     }
 
     fn compare(&mut self, process: ProcessId, host: HostId, row: &Row) {

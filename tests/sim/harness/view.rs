@@ -47,6 +47,7 @@ pub(crate) struct Totals {
     pub(crate) refutations: u64,
     pub(crate) reconciliations: u64,
     pub(crate) overflows: u64,
+    pub(crate) events_lost: u64,
 }
 
 impl Totals {
@@ -57,6 +58,7 @@ impl Totals {
         self.refutations += u64::from(stats.refutations);
         self.reconciliations += u64::from(stats.reconciliations);
         self.overflows += u64::from(stats.overflows);
+        self.events_lost += u64::from(stats.events_lost);
     }
 }
 
@@ -215,6 +217,9 @@ impl World {
     pub(crate) fn finish(&mut self) -> Result<Totals, Violation> {
         for process in 0..self.processes.len() {
             self.stop(process);
+        }
+        if self.totals.events_lost > 0 {
+            return Err(Violation("events were lost though every one was read at once".into()));
         }
         self.violation.take().map_or(Ok(self.totals), Err)
     }
