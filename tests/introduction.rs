@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use midge::limits::MTU_BYTES;
 use midge::wire::{Challenge, Details, Header, Hello, Page, PingReq, Rumour, Section, Token, open};
-use midge::{Address, Config, Duration, Instant, Node, State};
+use midge::{Address, Config, Duration, Instant, Node, Reject, State};
 
 const NODES: usize = 8;
 const CLUSTER: &str = "default";
@@ -32,8 +32,8 @@ fn start(name: &str, at: &str, epoch: u64, now: Instant) -> Peer {
 }
 
 /// Delivers what the nodes owe each other until nobody owes anything, a millisecond each way;
-/// what was sent, in words.
-fn talk(peers: &mut [Peer], now: &mut Instant) -> String {
+/// what was sent, in words. A peer that is sent to at `alias` has another address, too.
+fn talk(peers: &mut [Peer], now: &mut Instant, alias: Option<(Address, usize)>) -> String {
     let mut transcript = String::new();
     for _ in 0..20 {
         let mut in_flight = Vec::new();
@@ -50,9 +50,13 @@ fn talk(peers: &mut [Peer], now: &mut Instant) -> String {
         }
         *now += LATENCY;
         for (from, to, bytes) in in_flight {
-            let receiver = peers.iter_mut().find(|peer| peer.address == to);
-            let node = &mut receiver.expect("sent to a node of this test").node;
-            node.handle_datagram(*now, from, &bytes).expect("accepted");
+            let other = alias.filter(|(alias, _)| *alias == to).map(|(_, at)| at);
+            let at = other.or_else(|| peers.iter().position(|peer| peer.address == to));
+            let node = &mut peers[at.expect("sent to a node of this test")].node;
+            match node.handle_datagram(*now, from, &bytes) {
+                Ok(()) | Err(Reject::Unproven) => {}
+                Err(reject) => panic!("{reject}:\n{transcript}"),
+            }
         }
     }
     panic!("the nodes never fall silent:\n{transcript}");
@@ -155,12 +159,12 @@ fn a_newcomer_is_introduced_and_learns_the_fleet() {
     let seed = peers[0].address;
     peers[1].node.join(now, seed).unwrap();
     peers[1].node.handle_timeout(now);
-    talk(&mut peers, &mut now);
+    talk(&mut peers, &mut now, None);
 
     peers.push(start("carol", "10.0.0.3:6434", 1_700_000_002_000, now));
     peers[2].node.join(now, seed).unwrap();
     peers[2].node.handle_timeout(now);
-    let transcript = talk(&mut peers, &mut now);
+    let transcript = talk(&mut peers, &mut now, None);
 
     let fleet: Vec<_> = peers.iter().map(|peer| peer.address).collect();
     for peer in [&peers[0], &peers[2]] {
@@ -177,4 +181,43 @@ fn a_newcomer_is_introduced_and_learns_the_fleet() {
     }
     let expected = std::fs::read_to_string(path).unwrap();
     assert_eq!(transcript, expected, "see the head of this file");
+}
+
+/// Joining through a loopback or public address of a seed that advertises another one.
+#[test]
+fn a_seed_may_be_asked_at_another_address_than_it_advertises() {
+    let mut now = Instant::from_micros(100_000_000);
+    let mut peers = vec![
+        start("alice", "10.0.0.1:6434", 1_700_000_000_000, now),
+        start("bob", "10.0.0.2:6434", 1_700_000_001_000, now),
+    ];
+    let alias = address("192.0.2.1:6434");
+    peers[1].node.join(now, alias).unwrap();
+    peers[1].node.handle_timeout(now);
+    let transcript = talk(&mut peers, &mut now, Some((alias, 0)));
+    for (at, other) in [(0, peers[1].address), (1, peers[0].address)] {
+        let member = peers[at].node.member(other).map(|member| member.state);
+        assert_eq!(member, Some(State::Alive), "{transcript}");
+        assert!(peers[at].node.member(alias).is_none(), "the alias is no member");
+    }
+}
+
+/// The shortest hello that comes from elsewhere than it advertises leaves no room in the answer
+/// to show the address that was seen; it is answered all the same.
+#[test]
+fn the_shortest_hello_is_challenged() {
+    let now = Instant::from_micros(100_000_000);
+    let config = Config::new("a", address("[2001:db8::1]:6434"));
+    let mut seed = Node::<NODES>::EMPTY;
+    seed.init(&Config::new("seed", address("[2001:db8::3]:6434")), [1; 32], 1, now).unwrap();
+    let mut node = Node::<NODES>::EMPTY;
+    node.init(&config, [2; 32], 2, now).unwrap();
+    node.join(now, address("[2001:db8::3]:6434")).unwrap();
+    node.handle_timeout(now);
+    let mut buffer = [0; MTU_BYTES];
+    let hello = node.poll_transmit(now, &mut buffer).unwrap();
+    seed.handle_datagram(now, address("[2001:db8::2]:6434"), &buffer[..hello.len]).unwrap();
+    let challenge = seed.poll_transmit(now, &mut buffer).expect("a challenge");
+    assert_eq!(challenge.to, config.advertise);
+    assert!(challenge.len <= hello.len);
 }

@@ -70,6 +70,12 @@ impl<const N: usize> Swim<N> {
             || token == Some(self.token_of_span(address, span.saturating_sub(1)))
     }
 
+    /// Whether the token was sent to a seed: who gives it back answers there, though it may
+    /// advertise another address. It is then asked again at that one, and believed nothing yet.
+    pub(super) fn is_seed_token(&self, token: Option<Token>, now: Instant) -> bool {
+        token.is_some() && self.seeds.iter().any(|seed| self.is_token_of(token, *seed, now))
+    }
+
     /// Notes an answer; when all places are taken it is dropped and counted, and the peer asks
     /// again.
     pub(super) fn answer(&mut self, answer: Answer) {

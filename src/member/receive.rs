@@ -116,6 +116,9 @@ impl<const N: usize> Swim<N> {
                             self.finish_receiving(now, slot, &datagram.header);
                         }
                         proven = true;
+                    } else if self.is_seed_token(challenge.echo, now) {
+                        self.hear_challenge(now, sender.address, challenge);
+                        proven = true;
                     }
                 }
                 Section::Ack(number) => {

@@ -198,9 +198,14 @@ impl<const N: usize> Swim<N> {
                     Some(to)
                 }
                 Answer::Challenge { to, echo, observed, fits } => {
-                    self.begin(builder, to, echo.is_some());
-                    Challenge { token: self.token_for(to, now), echo, observed }.encode(builder);
-                    (builder.len() <= usize::from(fits)).then_some(to)
+                    let token = self.token_for(to, now);
+                    // Rather without the address that was seen than not at all.
+                    let fitting = [observed, None].into_iter().any(|observed| {
+                        self.begin(builder, to, echo.is_some());
+                        Challenge { token, echo, observed }.encode(builder);
+                        builder.len() <= usize::from(fits)
+                    });
+                    fitting.then_some(to)
                 }
                 Answer::Refused { to, reason, ack, fits } => {
                     self.begin(builder, to, false);
