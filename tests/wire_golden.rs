@@ -72,6 +72,16 @@ fn sizes_are_within_their_targets() {
 }
 
 #[test]
+fn the_example_of_the_specification_is_a_golden_vector() {
+    let specification = include_str!("../docs/wire.md");
+    let bytes = vector("ping").bytes;
+    let hex: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert!(specification.contains(&format!("sent     {}\n", hex.join(" "))));
+    let tag = u32::from_le_bytes([bytes[1], bytes[2], bytes[3], bytes[4]]);
+    assert!(specification.contains(&format!("CRC-32C  {tag:#010x}\n")));
+}
+
+#[test]
 fn another_cluster_is_a_wrong_tag() {
     for vector in vectors() {
         for other in ["", "defaul", "default2", "Default", "prod-7", "another"] {
