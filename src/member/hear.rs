@@ -128,7 +128,7 @@ impl<const N: usize> Swim<N> {
     pub(super) fn refuse_row(&mut self, now: Instant) {
         self.stats.rows_refused = self.stats.rows_refused.wrapping_add(1);
         if self.partial_until.is_none() {
-            self.notices.partial = Some(true);
+            self.notices.partial(true);
         }
         self.partial_until = Some(now + PARTIAL_FOR);
     }

@@ -36,7 +36,8 @@ pub(super) struct Notices {
     joined_told: bool,
     pub(super) isolated: bool,
     pub(super) left: bool,
-    pub(super) partial: Option<bool>,
+    became_partial: bool,
+    became_whole: bool,
     pub(super) no_answer: bool,
     conflict: Rare<Address>,
     name_conflict: Rare<(Address, Address)>,
@@ -55,7 +56,8 @@ impl Notices {
         joined_told: false,
         isolated: false,
         left: false,
-        partial: None,
+        became_partial: false,
+        became_whole: false,
         no_answer: false,
         conflict: Rare::NONE,
         name_conflict: Rare::NONE,
@@ -66,6 +68,12 @@ impl Notices {
         noisy: [(Address::NONE, Instant::ZERO); NOISY_SOURCES],
         yield_until: Instant::ZERO,
     };
+
+    /// The table became too small for the fleet, or holds it again; the last of the two counts.
+    pub(super) fn partial(&mut self, partial: bool) {
+        self.became_partial = partial;
+        self.became_whole = !partial;
+    }
 
     pub(super) fn conflict(&mut self, now: Instant, address: Address) {
         self.conflict.note(now, address);
@@ -111,8 +119,11 @@ impl Notices {
         if take(&mut self.no_answer) {
             return Some(Event::NoAnswer);
         }
-        if let Some(partial) = self.partial.take() {
-            return Some(Event::Partial(partial));
+        if take(&mut self.became_partial) {
+            return Some(Event::Partial(true));
+        }
+        if take(&mut self.became_whole) {
+            return Some(Event::Partial(false));
         }
         if let Some(address) = self.conflict.pending.take() {
             return Some(Event::AddressConflict { address });

@@ -78,7 +78,7 @@ impl<const N: usize> Swim<N> {
         self.hellos = 0;
         if self.partial_until.is_some_and(|until| until <= now) {
             self.partial_until = None;
-            self.notices.partial = Some(false);
+            self.notices.partial(false);
         }
         let silent_since = self.heard.or(self.started).unwrap_or(now);
         let silent = now.since(silent_since) > self.period.scale(ISOLATED_PERIODS, 1);
