@@ -70,12 +70,12 @@ fn the_longest_idle_connection_makes_room() {
         old.append(&mut idle(&mut world, 1));
         world.pass(Duration::from_secs(1));
     }
+    // The oldest has just asked something, although the server has not read it yet.
     old[0].send(&get("/hello"));
-    world.exchange(&mut old[0]);
-    old[0].only();
-
     let mut client = world.ask(&get("/hello"));
     assert_eq!(client.only().text(), "hello\n");
+    world.exchange(&mut old[0]);
+    assert_eq!(old[0].only().text(), "hello\n");
     assert_eq!(world.server.stats().evicted, 1);
     for (at, client) in old.iter_mut().enumerate() {
         client.read(1);
@@ -252,4 +252,23 @@ fn a_connection_that_goes_away_frees_its_slot() {
     }
     assert_eq!(world.server.poll_timeout(), None);
     assert_eq!(world.server.stats().busy, 0);
+}
+
+#[test]
+fn a_client_that_has_ended_its_side_and_been_answered_holds_no_slot() {
+    let mut world = World::new();
+    let mut clients: Vec<Client> = (0..SERVED).map(|_| world.connect()).collect();
+    world.settle();
+    for client in &mut clients {
+        client.send(&get("/hello"));
+        client.half_close();
+    }
+    world.settle();
+    assert_eq!(world.server.poll_timeout(), None);
+    assert_eq!(world.ask(&get("/hello")).only().text(), "hello\n");
+    assert_eq!(world.server.stats().evicted, 0, "there was a free slot");
+    for client in &mut clients {
+        client.read(usize::MAX);
+        assert_eq!(client.only().text(), "hello\n", "although it had not been read yet");
+    }
 }
