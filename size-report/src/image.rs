@@ -65,7 +65,7 @@ impl Image {
             is_firmware: file.architecture() == object::Architecture::Arm,
         };
         match std::fs::read_to_string(format!("{path}.map")) {
-            Ok(map) => image.share_by_map(&map),
+            Ok(map) => image.share_by_map(&map).map_err(|e| format!("{path}: {e}"))?,
             Err(_) => image.share_by_symbols(&file),
         }
         if image.shares.is_empty() {
@@ -74,14 +74,26 @@ impl Image {
         Ok(image)
     }
 
-    fn share_by_map(&mut self, map: &str) {
-        for piece in map::pieces(map) {
+    fn share_by_map(&mut self, map: &str) -> Result<()> {
+        let pieces = map::pieces(map);
+        // A map of another build would tell another story.
+        for section in self.sections.iter().filter(|s| s.name == ".text") {
+            let text = pieces.iter().filter(|piece| piece.output == section.name);
+            if text.map(|piece| piece.bytes).sum::<u64>() != section.bytes {
+                return Err(
+                    "its map is of another build; `cargo clean -p midge-agent`, then build again"
+                        .into(),
+                );
+            }
+        }
+        for piece in pieces {
             let owner = match piece.input {
                 "*fill*" => "(padding)".to_string(),
                 input => crates::of_section(input, piece.object),
             };
             self.add(piece.output, owner, piece.bytes);
         }
+        Ok(())
     }
 
     fn share_by_symbols(&mut self, file: &object::File<'_>) {
