@@ -109,7 +109,7 @@ scenario_tests! {
     mixed_tables: tables::MIXED;
     foreign_cluster: hostile::FOREIGN;
     two_at_one_address: hostile::TWO_AT_ONE;
-    replay_attack: hostile::REPLAY;
+    recorded_datagrams: hostile::REPLAY;
     forged_introductions: hostile::FORGED;
 }
 
