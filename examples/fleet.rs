@@ -19,7 +19,7 @@ use harness::{HostId, MS, Micros, Rules, SECOND, Scope, Start, Violation, World}
 const HELP: &str = "\
 fleet: simulate a fleet of midge nodes in virtual time
 
-usage: fleet [--nodes N] [--scenario NAME] [--seed S]
+usage: fleet [--nodes N] [--scenario NAME] [--seed S] [--hours H]
 
   --nodes N        2 to 4000 nodes (default 50)
   --scenario NAME  idle       start, then do nothing for max(120 s, N periods)
@@ -27,8 +27,10 @@ usage: fleet [--nodes N] [--scenario NAME] [--seed S]
                    crash      20 crashes, one after the other
                    partition  split into halves for 10 minutes, then heal
                    sawtooth   2 -> N -> 2, 20 times, by leaving and by crashing in turn
+                   loss       one datagram in twenty is lost, for --hours of virtual time
                    (default idle)
   --seed S         same seed, same run (default 1)
+  --hours H        how long `loss` lasts, 1 to 1000 (default 1)
 
 example: fleet --nodes 200 --scenario sawtooth --seed 7
 exit status: 0 one view at every point, 1 a rule was broken, 2 usage
@@ -53,20 +55,23 @@ enum Kind {
     Crash,
     Partition,
     Sawtooth,
+    Loss,
 }
 
-const KINDS: [(&str, Kind); 5] = [
+const KINDS: [(&str, Kind); 6] = [
     ("idle", Kind::Idle),
     ("burst", Kind::Burst),
     ("crash", Kind::Crash),
     ("partition", Kind::Partition),
     ("sawtooth", Kind::Sawtooth),
+    ("loss", Kind::Loss),
 ];
 
 struct Options {
     nodes: usize,
     kind: Kind,
     seed: u64,
+    hours: u64,
 }
 
 enum Request {
@@ -75,7 +80,7 @@ enum Request {
 }
 
 fn parse(mut args: impl Iterator<Item = String>) -> Result<Request, String> {
-    let mut options = Options { nodes: 50, kind: Kind::Idle, seed: 1 };
+    let mut options = Options { nodes: 50, kind: Kind::Idle, seed: 1, hours: 1 };
     while let Some(arg) = args.next() {
         if arg == "--help" || arg == "-h" {
             return Ok(Request::Help);
@@ -84,7 +89,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Request, String> {
             Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
             None => (arg, None),
         };
-        if !["--nodes", "--scenario", "--seed"].contains(&name.as_str()) {
+        if !["--nodes", "--scenario", "--seed", "--hours"].contains(&name.as_str()) {
             return Err(format!("unknown argument {name}"));
         }
         let value = given.or_else(|| args.next()).ok_or(format!("{name} needs a value"))?;
@@ -97,6 +102,10 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Request, String> {
                 let kind = KINDS.iter().find(|(name, _)| *name == value);
                 let names = KINDS.map(|(name, _)| name).join(", ");
                 options.kind = kind.ok_or(format!("--scenario {value}: one of {names}"))?.1;
+            }
+            "--hours" => {
+                let hours = value.parse().ok().filter(|hours| (1..=1_000).contains(hours));
+                options.hours = hours.ok_or(format!("--hours {value}: 1 to 1000"))?;
             }
             _ => {
                 let seed = value.parse().ok();
@@ -139,6 +148,7 @@ fn run(options: &Options) -> ExitCode {
         Kind::Crash => fleet.crash(),
         Kind::Partition => fleet.partition(),
         Kind::Sawtooth => fleet.sawtooth(),
+        Kind::Loss => fleet.loss(options.hours),
     };
     if std::io::stderr().is_terminal() {
         eprint!("\r\x1b[K");
@@ -333,6 +343,21 @@ impl Fleet {
         self.world.settle_quiet("calm again", Scope::Cluster, HEAL_WITHIN)?;
         self.table.view("no suspect left", self.nodes, self.world.now - from);
         self.world.stay("after the partition", Scope::Cluster, 30 * SECOND)
+    }
+
+    fn loss(&mut self, hours: u64) -> Result<(), Violation> {
+        self.form()?;
+        self.world.net.loss_ppm = 50_000;
+        let span = hours * 3_600 * SECOND;
+        let traffic = self.world.measure_traffic(span)?;
+        let traffic = Some((traffic.worst_bytes_per_s, traffic.mean_bytes_per_s));
+        let phase = format!("{hours} h, 5% lost");
+        self.table.rows.push(Row { phase, nodes: self.nodes, one_view: None, traffic });
+        self.world.net.loss_ppm = 0;
+        let from = self.world.now;
+        self.world.settle_quiet("nothing is lost", Scope::Cluster, UP_WITHIN)?;
+        self.table.view("no suspect left", self.nodes, self.world.now - from);
+        Ok(())
     }
 
     fn sawtooth(&mut self) -> Result<(), Violation> {

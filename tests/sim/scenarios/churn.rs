@@ -151,6 +151,11 @@ fn pause(params: Params) -> Outcome {
 pub(crate) const SAWTOOTH: Scenario =
     Scenario { name: "sawtooth", seeds: 9, nodes: 50, run: sawtooth };
 
+/// How long two nodes may take to see that 48 others are gone. They probe them one by one, and as
+/// nobody answers they take themselves for slow: 8 times slower than the period at worst, and
+/// suspicions last 8 times their maximum of 10 s.
+const ALONE_WITHIN: u64 = (48 * 8 + 82) * SECOND;
+
 fn sawtooth(params: Params) -> Outcome {
     let mut world = empty(params, Rules::default());
     let mut report = Report::default();
@@ -176,8 +181,7 @@ fn sawtooth(params: Params) -> Outcome {
             report
                 .figure("left_one_view_ms", ms(world.settle("down", Scope::Cluster, 5 * SECOND)?));
         } else {
-            // Two nodes have to find out about up to 48 by probing them one by one.
-            let down = world.settle("down", Scope::Cluster, 1200 * SECOND)?;
+            let down = world.settle("down", Scope::Cluster, ALONE_WITHIN)?;
             report.figure("crashed_one_view_ms", ms(down));
         }
     }
