@@ -31,7 +31,11 @@ fn main() {
         return;
     }
     report("five_agree", "from the first start until one view", five_agree);
-    report("crash_known_to_all", "from the crash until everyone else sees `failed`", crash_known_to_all);
+    report(
+        "crash_known_to_all",
+        "from the crash until everyone else sees `failed`",
+        crash_known_to_all,
+    );
 }
 
 fn report(name: &str, what: &str, measure: fn(u32) -> Duration) {

@@ -7,12 +7,14 @@
 //! - `cli`: arguments, help, and the client commands that talk to the agent on this host
 //! - `agent`: start-up and its errors, the loop, the UDP socket, signals, the words in the log
 //! - [`api`]: the endpoints of the local API; [`http`]: the server under it
+//! - `arena`: the heap of the program
 //! - `logger`: lines on stderr that never block
 //! - `socket_path`: where the API's socket is
 //! - `os`: clocks, entropy, and static memory
 
 mod agent;
 pub mod api;
+mod arena;
 mod cli;
 pub mod http;
 mod logger;
@@ -20,6 +22,8 @@ mod os;
 mod socket_path;
 
 use std::process::ExitCode;
+
+pub use arena::Arena;
 
 /// Runs the program with the arguments and the environment of this process.
 pub fn run() -> ExitCode {

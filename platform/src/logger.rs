@@ -8,8 +8,6 @@
 //! line is dropped and counted, and the next line that gets through is preceded by the count.
 
 use std::fmt::{self, Write as _};
-use std::io::{self, Write as _};
-use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
@@ -69,8 +67,7 @@ impl Log for Stderr {
 }
 
 fn has_room() -> bool {
-    let stderr = io::stderr();
-    let mut fds = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
+    let mut fds = [PollFd::new(os::stderr(), PollFlags::POLLOUT)];
     // Errors and hang-ups count as room: the write then fails at once.
     matches!(poll(&mut fds, PollTimeout::ZERO), Ok(n) if n > 0)
 }
@@ -90,7 +87,7 @@ fn write(time: Option<u64>, level: Level, text: fmt::Arguments<'_>) {
     });
     let _ = line.write_fmt(text);
     // Nobody is left to be told if this fails.
-    let _ = io::stderr().write_all(line.end());
+    let _ = os::write_all(os::stderr(), line.end());
 }
 
 /// One line being put together: control characters become `?`, so that a line stays one line.

@@ -2,12 +2,15 @@
 
 use std::cell::UnsafeCell;
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use midge::Instant;
+use nix::errno::Errno;
 use nix::libc;
 use nix::sys::time::TimeSpec;
 use nix::time::ClockId;
+use nix::unistd::write;
 
 /// The monotonic clock that goes on while the machine is suspended, so that a node which slept
 /// knows how long it was away.
@@ -46,6 +49,32 @@ pub(crate) fn fill_random(buffer: &mut [u8]) -> io::Result<()> {
             }
         }
     }
+}
+
+/// stdout without the standard library's buffer and lock, which cost more than all that is written
+/// here.
+pub(crate) fn stdout() -> BorrowedFd<'static> {
+    // SAFETY: the standard library sees to it that 0 to 2 are open before `main`, and nothing here
+    // closes them.
+    unsafe { BorrowedFd::borrow_raw(libc::STDOUT_FILENO) }
+}
+
+/// stderr, likewise.
+pub(crate) fn stderr() -> BorrowedFd<'static> {
+    // SAFETY: as for stdout.
+    unsafe { BorrowedFd::borrow_raw(libc::STDERR_FILENO) }
+}
+
+/// Writes all of it.
+pub(crate) fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Errno> {
+    while !bytes.is_empty() {
+        match write(fd, bytes) {
+            Ok(n) => bytes = &bytes[n..],
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// A value in static memory that is handed out once. With an initial value of zero bytes it costs

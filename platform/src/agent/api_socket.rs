@@ -1,7 +1,7 @@
 //! Which Unix socket the local API gets, and what is said when it gets none.
 
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::http::{BindError, UnixSocket, bind_unix};
 
@@ -15,27 +15,25 @@ const PATH_BYTES: usize = 107;
 ///
 /// # Errors
 /// One line for the operator: an agent is there already, or no path can be used.
-pub(super) fn bind(paths: &[PathBuf]) -> Result<(UnixSocket, &Path), String> {
+pub(super) fn bind(paths: &[String]) -> Result<(UnixSocket, &str), String> {
     let mut error = String::new();
     for path in paths {
-        if path.as_os_str().len() > PATH_BYTES {
-            let shown = path.display();
+        if path.len() > PATH_BYTES {
             return Err(format!(
-                "{shown}: longer than the {PATH_BYTES} bytes that a socket's path may have; choose another --api PATH"
+                "{path}: longer than the {PATH_BYTES} bytes that a socket's path may have; choose another --api PATH"
             ));
         }
-        let obstacle = match bind_unix(path, MODE) {
+        let obstacle = match bind_unix(Path::new(path), MODE) {
             Ok(socket) => return Ok((socket, path)),
             Err(obstacle) => obstacle,
         };
-        let shown = path.display();
         if error.is_empty() {
             let remedy = match obstacle {
                 BindError::InUse => "stop it with `midge leave`, or give another --api PATH",
                 BindError::NotASocket => "remove it, or give another --api PATH",
                 _ => "say where the API socket shall be with --api PATH",
             };
-            error = format!("{shown}: {obstacle}; {remedy}");
+            error = format!("{path}: {obstacle}; {remedy}");
         }
         if !is_forbidden(&obstacle) {
             break;

@@ -13,7 +13,6 @@ mod udp;
 mod words;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use log::LevelFilter;
 use midge::{Config, Node};
@@ -45,7 +44,7 @@ pub(crate) struct Settings {
     pub(crate) join: Vec<SocketAddr>,
     pub(crate) period_ms: u32,
     /// Where the API socket may be, the first choice first.
-    pub(crate) api: Vec<PathBuf>,
+    pub(crate) api: Vec<String>,
     pub(crate) log: LevelFilter,
 }
 

@@ -1,7 +1,6 @@
 //! What the agent says in the log: its first words, one line an event, and its state on request.
 
 use std::net::SocketAddr;
-use std::path::Path;
 
 use midge::event::{Change, Event};
 use midge::wire::Refusal;
@@ -16,7 +15,7 @@ const DUMPED_MEMBERS: usize = 256;
 pub(super) fn greet<const N: usize>(
     node: &Node<N>,
     bound: SocketAddr,
-    api: &Path,
+    api: &str,
     seeds: &[SocketAddr],
 ) {
     let status = node.status();
@@ -25,7 +24,7 @@ pub(super) fn greet<const N: usize>(
         env!("CARGO_PKG_VERSION"),
         status.own.address,
         status.cluster,
-        api.display(),
+        api,
         status.own.name,
     );
     match seeds {

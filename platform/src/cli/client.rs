@@ -2,19 +2,18 @@
 //!
 //! The agent renders tables itself, so a client only passes on what it gets.
 
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
 use midge::config::validate_cluster;
 
 use super::options::{self, Options};
-use super::response::{BodyError, Response, json_string};
+use super::response::{BodyError, Response, error_text};
 use super::{Failure, write};
 use crate::api::{DEFAULT_PORT, parse_address};
-use crate::socket_path;
+use crate::{os, socket_path};
 
 /// How long the agent may take for each piece of its answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -66,7 +65,7 @@ pub(super) fn cluster(options: &Options) -> Result<String, String> {
 }
 
 /// `--api`, or where the socket of that cluster may be by default.
-pub(super) fn api_paths(options: &Options, cluster: &str) -> Vec<PathBuf> {
+pub(super) fn api_paths(options: &Options, cluster: &str) -> Vec<String> {
     match options.last(options::API) {
         Some(value) => vec![value.text.into()],
         None => socket_path::defaults(cluster),
@@ -84,7 +83,7 @@ fn show(options: &Options, path: &str) -> Result<(), Failure> {
         return agent.request("GET", path, accept, &mut write);
     }
     // Cleared is a terminal; what is read by a program gets an empty line in between.
-    let between = if io::stdout().is_terminal() { CLEAR_SCREEN } else { b"\n" };
+    let between = if os::stdout().is_terminal() { CLEAR_SCREEN } else { b"\n" };
     let mut first = true;
     loop {
         let mut screen = Vec::new();
@@ -116,7 +115,7 @@ fn check(options: &Options) -> Result<(), Failure> {
 
 /// The agent to ask: the first of these paths where one listens.
 struct Agent {
-    paths: Vec<PathBuf>,
+    paths: Vec<String>,
 }
 
 impl Agent {
@@ -141,7 +140,9 @@ impl Agent {
             return response.body(sink).map_err(|error| self.explain(error));
         }
         let body = response.text(ERROR_BYTES).map_err(|error| self.explain(error))?;
-        let text = json_string(&body, "error").unwrap_or_else(|| body.trim().replace('\n', " "));
+        // What is refused before it is understood is refused in plain text.
+        let text = error_text(&body);
+        let text = text.as_deref().unwrap_or_else(|| body.lines().next().unwrap_or_default());
         Err(Failure::Failed(format!("the agent refuses: {text}")))
     }
 
@@ -174,7 +175,7 @@ impl Agent {
                 Ok(stream) => return Ok(stream),
                 Err(error) => {
                     let separator = if reasons.is_empty() { "" } else { "; " };
-                    let text = format!("{separator}{}: {error}", path.display());
+                    let text = format!("{separator}{}: {error}", path);
                     reasons.push_str(&text);
                 }
             }

@@ -9,11 +9,12 @@ mod help;
 pub(crate) mod options;
 mod response;
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use lexopt::{Arg, Parser};
+use nix::errno::Errno;
 
+use crate::os;
 use options::{Flag, Options};
 
 /// Why a command did not succeed.
@@ -112,7 +113,7 @@ pub(crate) fn run() -> ExitCode {
 fn dispatch(parser: &mut Parser) -> Result<(), (Failure, String)> {
     let usage = |message: String| (Failure::Usage(message), "midge".to_string());
     let name = match parser.next() {
-        Ok(Some(Arg::Value(name))) => name.to_string_lossy().into_owned(),
+        Ok(Some(Arg::Value(name))) => options::text(name).map_err(usage)?,
         Ok(Some(Arg::Long("help") | Arg::Short('h'))) => "help".into(),
         Ok(Some(Arg::Long("version") | Arg::Short('V'))) => "version".into(),
         Ok(Some(Arg::Long(option))) => {
@@ -158,10 +159,13 @@ fn execute(command: &'static Command, parser: &mut Parser) -> Result<(), Failure
 /// `midge help [COMMAND]`.
 fn show_help(parser: &mut Parser) -> Result<(), Failure> {
     match parser.next() {
-        Ok(Some(Arg::Value(name))) => match find(&name.to_string_lossy()) {
-            Some(command) => print(command.help),
-            None => Err(Failure::Usage(format!("unknown command `{}`", name.to_string_lossy()))),
-        },
+        Ok(Some(Arg::Value(name))) => {
+            let name = options::text(name).map_err(Failure::Usage)?;
+            let command = find(&name);
+            let command =
+                command.ok_or_else(|| Failure::Usage(format!("unknown command `{name}`")))?;
+            print(command.help)
+        }
         _ => print(help::OVERVIEW),
     }
 }
@@ -175,12 +179,11 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
     write(text.as_bytes())
 }
 
-/// Writes bytes to stdout at once.
+/// Writes bytes to stdout.
 fn write(bytes: &[u8]) -> Result<(), Failure> {
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|error| match error.kind() {
-        io::ErrorKind::BrokenPipe => Failure::OutputClosed,
-        _ => Failure::Failed(format!("cannot write to stdout: {error}")),
+    os::write_all(os::stdout(), bytes).map_err(|error| match error {
+        Errno::EPIPE => Failure::OutputClosed,
+        _ => Failure::Failed(format!("cannot write to stdout: {}", error.desc())),
     })
 }
 
@@ -188,5 +191,5 @@ fn write(bytes: &[u8]) -> Result<(), Failure> {
 fn complain(message: &str) {
     // In one piece, so that it does not mix with lines of other processes. If stderr is closed,
     // the exit status has to do.
-    let _ = io::stderr().write_all(format!("midge: {message}\n").as_bytes());
+    let _ = os::write_all(os::stderr(), format!("midge: {message}\n").as_bytes());
 }

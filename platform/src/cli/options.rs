@@ -173,7 +173,7 @@ pub(crate) fn unknown_variables(
     environment.filter_map(|(name, _)| name.into_string().ok()).filter(|name| {
         let Some(rest) = name.strip_prefix("MIDGE_") else { return false };
         let foreign = rest.starts_with("PORT")
-            || rest.contains("SERVICE")
+            || rest.as_bytes().windows(7).any(|part| part == b"SERVICE")
             || rest.starts_with("EVENT_")
             || rest.starts_with("TEST_")
             || rest == "TOKEN"
@@ -184,19 +184,19 @@ pub(crate) fn unknown_variables(
 
 /// `MIDGE_<OPTION>`.
 fn variable(long: &str) -> String {
-    format!("MIDGE_{}", long.to_ascii_uppercase().replace('-', "_"))
+    let upper = |c: char| if c == '-' { '_' } else { c.to_ascii_uppercase() };
+    "MIDGE_".chars().chain(long.chars().map(upper)).collect()
 }
 
-fn text(value: OsString) -> Result<String, String> {
-    value.into_string().map_err(|v| format!("`{}` is not UTF-8", v.to_string_lossy()))
+/// An argument as text.
+pub(super) fn text(value: OsString) -> Result<String, String> {
+    value.into_string().map_err(|_| "an argument is not UTF-8".into())
 }
 
 /// The parser's own messages use `{:?}`, which a build without debug formatting leaves empty.
 fn explain(error: &lexopt::Error) -> String {
     match error {
-        lexopt::Error::UnexpectedValue { option, value } => {
-            format!("{option} takes no value, but was given `{}`", value.to_string_lossy())
-        }
+        lexopt::Error::UnexpectedValue { option, .. } => format!("{option} takes no value"),
         _ => "the arguments cannot be read".into(),
     }
 }
@@ -238,7 +238,7 @@ mod tests {
             (&["--nonsense"][..], &[][..], "unknown option --nonsense"),
             (&["-x"], &[], "unknown option -x"),
             (&["--period"], &[], "--period: the value is missing"),
-            (&["--json=5"], &[], "--json takes no value, but was given `5`"),
+            (&["--json=5"], &[], "--json takes no value"),
             (&[], &[("MIDGE_JSON", "perhaps")], "MIDGE_JSON: `perhaps` is not yes or no"),
         ] {
             assert_eq!(read(arguments, environment).err().as_deref(), Some(message));

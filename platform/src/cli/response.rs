@@ -35,7 +35,7 @@ impl<'a> Response<'a> {
                 return Ok(Self { status, framing, input });
             }
             let (name, value) = line.split_once(':').ok_or(ErrorKind::InvalidData)?;
-            let value = value.trim();
+            let value = value.trim_ascii();
             if name.eq_ignore_ascii_case("content-length") {
                 framing = Framing::Length(value.parse().map_err(|_| ErrorKind::InvalidData)?);
             } else if name.eq_ignore_ascii_case("transfer-encoding") {
@@ -56,15 +56,16 @@ impl<'a> Response<'a> {
         }
     }
 
-    /// The body as text, cut to so many bytes.
+    /// The body as text of at most so many bytes.
     pub(super) fn text(self, most: usize) -> Result<String, BodyError> {
         let mut bytes = Vec::new();
         self.body(&mut |piece| {
-            let room = most.saturating_sub(bytes.len());
-            bytes.extend_from_slice(&piece[..piece.len().min(room)]);
+            if bytes.len() + piece.len() <= most {
+                bytes.extend_from_slice(piece);
+            }
             Ok(())
         })?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        String::from_utf8(bytes).map_err(|_| BodyError::Read(ErrorKind::InvalidData.into()))
     }
 }
 
@@ -187,25 +188,20 @@ impl Input<'_> {
     }
 }
 
-/// The string that `key` has in a flat JSON object: the agent's errors are such objects.
-pub(super) fn json_string(object: &str, key: &str) -> Option<String> {
-    let quoted = format!("\"{key}\"");
-    let after_key = &object[object.find(&quoted)? + quoted.len()..];
-    let value = after_key.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?;
+/// The text of an error of the agent, which is `{"error":"TEXT",...}`.
+pub(super) fn error_text(object: &str) -> Option<String> {
+    let mut rest = object.strip_prefix("{\"error\":\"")?.chars();
     let mut text = String::new();
-    let mut chars = value.chars();
     loop {
-        match chars.next()? {
+        match rest.next()? {
             '"' => return Some(text),
-            '\\' => match chars.next()? {
+            '\\' => match rest.next()? {
+                // Only control characters are written so, and a line has none.
                 'u' => {
-                    let code = u32::from_str_radix(chars.as_str().get(..4)?, 16).ok()?;
-                    chars.nth(3);
-                    text.push(char::from_u32(code).unwrap_or('\u{fffd}'));
+                    rest.nth(3)?;
+                    text.push('?');
                 }
-                'n' => text.push('\n'),
-                'r' => text.push('\r'),
-                't' => text.push('\t'),
+                'n' | 'r' | 't' => text.push(' '),
                 c => text.push(c),
             },
             c => text.push(c),
@@ -286,12 +282,11 @@ mod tests {
     }
 
     #[test]
-    fn finds_a_string_in_a_flat_object() {
-        let object = r#"{"error": "no \"such\" \u00fc\\ thing", "code":"not_found"}"#;
-        assert_eq!(json_string(object, "error").as_deref(), Some(r#"no "such" ü\ thing"#));
-        assert_eq!(json_string(object, "code").as_deref(), Some("not_found"));
-        for broken in ["", "{}", r#"{"error"}"#, r#"{"error": 5}"#, r#"{"error": "x"#] {
-            assert_eq!(json_string(broken, "error"), None, "{broken}");
+    fn finds_the_text_of_an_error() {
+        let object = r#"{"error":"no \"such\" ü\\ \u0007thing\n","code":"not_found"}"#;
+        assert_eq!(error_text(object).as_deref(), Some(r#"no "such" ü\ ?thing "#));
+        for other in ["", "{}", "busy", r#"{"error":5}"#, r#"{"error":"x"#, r#"{"error":"x\"#] {
+            assert_eq!(error_text(other), None, "{other}");
         }
     }
 }
