@@ -1,10 +1,11 @@
 //! The heap of the program: memory that is handed out once.
 //!
-//! The agent allocates only while it starts, and a client for one request. So nothing needs to be
-//! given back, and an allocator that does not take it back is a few hundred bytes of code, where
-//! the C library's is nine thousand, a tenth of the smallest binary. What was allocated last can
-//! grow in place, and is taken back, so that a text being put together does not leave its earlier
-//! copies behind. A loop that allocated would grow for ever: none does.
+//! The agent allocates only while it starts, and a client for its request. So little needs to be
+//! given back, and an allocator that mostly does not take it back is a few hundred bytes of code,
+//! where the C library's is nine thousand, a tenth of the smallest binary. What was allocated last
+//! can grow in place and is taken back: a text being put together leaves no earlier copies behind,
+//! and a client that asks again and again (`--watch`) frees in the reverse order and so uses the
+//! same memory each time. The loop of the agent does not allocate at all.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;

@@ -9,6 +9,7 @@ mod help;
 pub(crate) mod options;
 mod response;
 
+use std::io;
 use std::process::ExitCode;
 
 use lexopt::{Arg, Parser};
@@ -183,7 +184,8 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
 fn write(bytes: &[u8]) -> Result<(), Failure> {
     os::write_all(os::stdout(), bytes).map_err(|error| match error {
         Errno::EPIPE => Failure::OutputClosed,
-        _ => Failure::Failed(format!("cannot write to stdout: {}", error.desc())),
+        // nix would bring its own texts of all errors.
+        _ => Failure::Failed(format!("cannot write to stdout: {}", io::Error::from(error))),
     })
 }
 
