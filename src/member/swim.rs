@@ -327,8 +327,11 @@ impl<const N: usize> Swim<N> {
         self.partial_until.is_some()
     }
 
+    /// How often news is sent. A leaver counts those who have left, too: when most of a fleet
+    /// leaves at once, the few who stay are reached late, or by way of another leaver.
     pub(super) fn transmit_limit(&self) -> u8 {
-        suspicion::transmit_limit(self.table.live())
+        let left = if self.leaving == Leaving::No { 0 } else { self.table.count(State::Left) };
+        suspicion::transmit_limit(self.table.live() + left)
     }
 
     /// A random span below `span`.
