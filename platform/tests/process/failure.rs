@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal;
 
-use crate::harness::{Agent, Options, cluster, eventually, introduced, one_view};
+use crate::harness::{Agent, Options, cluster, cluster_with, eventually, introduced, one_view};
 
 #[test]
 fn a_crash_is_suspected_then_failed_everywhere() {
@@ -116,14 +116,15 @@ fn halves_that_stood_still_merge() {
 /// Nothing is logged about a cluster that nothing happens to, while protocol periods go by.
 #[test]
 fn an_idle_cluster_is_quiet() {
-    let agents = cluster(3);
+    // At the default period, a machine that is busy with other tests makes nobody suspicious.
+    let agents = cluster_with(3, |_| Options { period_ms: 1_000, ..Options::default() });
     introduced(&agents);
     let probes: Vec<_> = agents.iter().map(|agent| dumped(agent, "probes=")).collect();
     let lines: Vec<_> = agents.iter().map(events).collect();
     for (agent, before) in agents.iter().zip(probes) {
         eventually("periods go by", || {
             let probes = dumped(agent, "probes=");
-            if probes >= before + 20 { Ok(()) } else { Err(format!("{before}, now {probes}")) }
+            if probes >= before + 5 { Ok(()) } else { Err(format!("{before}, now {probes}")) }
         });
     }
     let after: Vec<_> = agents.iter().map(events).collect();
