@@ -1,13 +1,14 @@
 //! Where a member can be reached: an IP address and a UDP port.
 
 use core::fmt;
+use core::hash::{Hash, Hasher};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// An IPv4 or IPv6 address with a port; the key of a member row. 18 bytes.
 ///
 /// IPv4 is kept as IPv4-mapped IPv6 (RFC 4291 section 2.5.5.2), so an address that a dual-stack
 /// socket reports and the same address read from a packet are equal. All zeroes means none.
-#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Default, Eq, PartialOrd, Ord)]
 pub struct Address {
     ip: [u8; 16],
     port: u16,
@@ -70,6 +71,22 @@ impl Address {
             IpAddr::V6(ip) => !ip.is_unspecified() && !ip.is_multicast(),
         };
         host && self.port != 0
+    }
+}
+
+impl PartialEq for Address {
+    /// Not inlined: addresses are compared in many places, and none of them is hot enough to pay
+    /// for in each with 50 bytes of code.
+    #[inline(never)]
+    fn eq(&self, other: &Self) -> bool {
+        self.port == other.port && u128::from_ne_bytes(self.ip) == u128::from_ne_bytes(other.ip)
+    }
+}
+
+impl Hash for Address {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(&self.ip);
+        state.write_u16(self.port);
     }
 }
 

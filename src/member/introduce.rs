@@ -24,16 +24,25 @@ const TOKEN_SPAN: Duration = Duration::from_secs(8);
 const NO_ANSWER_AGAIN: Duration = Duration::from_secs(60);
 
 /// What is owed to an address that may be no row. See [`ANSWERS`](crate::limits::ANSWERS).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Answer {
+    pub(super) to: Address,
+    /// The datagram is not sent if it is longer than this: what was received.
+    pub(super) fits: u16,
+    pub(super) what: Reply,
+}
+
+/// Kinds of answers.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Reply {
     /// An introduction.
-    Hello { to: Address, echo: Option<Token> },
-    /// A challenge, if it is not longer than `fits` bytes: what was received.
-    Challenge { to: Address, echo: Option<Token>, observed: Option<Address>, fits: u16 },
+    Hello { echo: Option<Token> },
+    /// A challenge.
+    Challenge { echo: Option<Token>, observed: Option<Address> },
     /// A refusal, and an ack if a ping came along: who has no row here is alive all the same.
-    Refused { to: Address, reason: Refusal, ack: Option<Token>, fits: u16 },
+    Refused { reason: Refusal, ack: Option<Token> },
     /// A page of rows.
-    Page { to: Address, buckets: u64, first: u16 },
+    Page { buckets: u64, first: u16 },
 }
 
 /// Who sent a datagram, and how it came.
@@ -78,13 +87,14 @@ impl<const N: usize> Swim<N> {
 
     /// Notes an answer; when all places are taken it is dropped and counted, and the peer asks
     /// again.
-    pub(super) fn answer(&mut self, answer: Answer) {
-        if self.answers.iter().any(|owed| *owed == answer) {
-            return;
-        }
-        if self.answers.push_back(answer).is_err() {
+    pub(super) fn answer(&mut self, to: Address, fits: u16, what: Reply) {
+        if self.answers.push_back(Answer { to, fits, what }).is_err() {
             self.stats.overflows = self.stats.overflows.wrapping_add(1);
         }
+    }
+
+    fn say_hello(&mut self, to: Address, echo: Option<Token>) {
+        self.answer(to, u16::MAX, Reply::Hello { echo });
     }
 
     /// This node's details, as it sends them.
@@ -112,22 +122,18 @@ impl<const N: usize> Swim<N> {
         header: &Header,
         hello: &Hello<'_>,
     ) -> Result<Option<Slot>, Reject> {
+        if self.is_conflict(now, sender.address, hello) {
+            self.notices.conflict(now, sender.address);
+            return Err(self.refuse(sender, Refusal::Conflict));
+        }
         if !self.is_token_of(hello.echo, sender.address, now) {
             let observed = (sender.source != sender.address).then_some(sender.source);
-            self.answer(Answer::Challenge {
-                to: sender.address,
-                echo: Some(hello.token),
-                observed,
-                fits: sender.bytes,
-            });
+            let what = Reply::Challenge { echo: Some(hello.token), observed };
+            self.answer(sender.address, sender.bytes, what);
             return Ok(None);
         }
         if hello.details.protocol_low > PROTOCOL {
             return Err(self.refuse(sender, Refusal::Protocol));
-        }
-        if self.is_conflict(now, sender.address, hello) {
-            self.notices.conflict(now, sender.address);
-            return Err(self.refuse(sender, Refusal::Conflict));
         }
         let Some(slot) = self.meet(now, sender, header) else {
             if self.table.find(sender.address).is_none() && !header.leaving {
@@ -142,8 +148,7 @@ impl<const N: usize> Swim<N> {
     }
 
     fn refuse(&mut self, sender: Sender, reason: Refusal) -> Reject {
-        let Sender { address: to, ping: ack, bytes: fits, .. } = sender;
-        self.answer(Answer::Refused { to, reason, ack, fits });
+        self.answer(sender.source, sender.bytes, Reply::Refused { reason, ack: sender.ping });
         Reject::Refused
     }
 
@@ -192,12 +197,18 @@ impl<const N: usize> Swim<N> {
 
     /// Somebody does not know this node and asks it to introduce itself.
     pub(super) fn hear_challenge(&mut self, now: Instant, from: Address, challenge: Challenge) {
-        if self.is_token_of(challenge.echo, from, now) && challenge.observed.is_some() {
+        if challenge.observed.is_some() {
+            if !self.is_token_of(challenge.echo, from, now) {
+                // Somebody else, at another source, said hello in the name of this address.
+                let own = self.own().address;
+                self.notices.conflict(now, own);
+                return;
+            }
             self.announce = true;
         }
         if self.hellos < HELLOS_PER_PERIOD {
             self.hellos += 1;
-            self.answer(Answer::Hello { to: from, echo: Some(challenge.token) });
+            self.say_hello(from, Some(challenge.token));
         }
     }
 
@@ -263,7 +274,7 @@ impl<const N: usize> Swim<N> {
             let at = usize::from(self.next_seed) % self.seeds.len();
             self.next_seed = (at + 1) as u8;
             if self.seeds[at] != own && asked < SEEDS_IN_PARALLEL {
-                self.answer(Answer::Hello { to: self.seeds[at], echo: None });
+                self.say_hello(self.seeds[at], None);
                 asked += 1;
             }
             if asked == SEEDS_IN_PARALLEL {
@@ -305,7 +316,7 @@ impl<const N: usize> Swim<N> {
         if Some(to) == failed && Some(to) != seed {
             self.knocked = self.table.find(to).map(|slot| self.table.row(slot).since);
         }
-        self.answer(Answer::Hello { to, echo: None });
+        self.say_hello(to, None);
     }
 
     /// The next configured seed that is no live row.

@@ -1,7 +1,7 @@
 //! A datagram comes in.
 
 use super::incarnation::State;
-use super::introduce::Answer;
+use super::introduce::Reply;
 use super::introduce::Sender;
 use super::row::{Flags, Slot};
 use super::swim::Swim;
@@ -143,12 +143,8 @@ impl<const N: usize> Swim<N> {
             });
         // An answer is never answered: two strangers would go on for ever.
         if !answers && !gone {
-            self.answer(Answer::Challenge {
-                to: sender.address,
-                echo: None,
-                observed: None,
-                fits: sender.bytes,
-            });
+            let what = Reply::Challenge { echo: None, observed: None };
+            self.answer(sender.address, sender.bytes, what);
         }
         Err(Reject::Unproven)
     }

@@ -3,7 +3,7 @@
 //! The one who asks goes on asking, so a page that is lost is asked for again, and the one who
 //! answers keeps nothing.
 
-use super::introduce::Answer;
+use super::introduce::Reply;
 use super::row::Slot;
 use super::swim::Swim;
 use crate::address::Address;
@@ -118,7 +118,7 @@ impl<const N: usize> Swim<N> {
                 differ |= 1 << bucket;
             }
         }
-        self.answer(Answer::Page { to: from, buckets: differ, first: 0 });
+        self.answer(from, u16::MAX, Reply::Page { buckets: differ, first: 0 });
         if differ != 0 {
             self.begin_pull(now, from, PullStage::Ask, differ);
         }
@@ -127,7 +127,7 @@ impl<const N: usize> Swim<N> {
     /// A peer asks for a page.
     pub(super) fn hear_page_request(&mut self, from: Address, request: PageRequest) {
         let PageRequest { buckets, first } = request;
-        self.answer(Answer::Page { to: from, buckets, first });
+        self.answer(from, u16::MAX, Reply::Page { buckets, first });
     }
 
     /// A page comes in. Its rows count only if it was asked for.

@@ -1,7 +1,7 @@
 //! A datagram goes out: what is owed is built when the socket asks for it.
 
 use super::incarnation::State;
-use super::introduce::Answer;
+use super::introduce::{Answer, Reply};
 use super::probe::Stage;
 use super::reconcile::PullStage;
 use super::relay::RelayStage;
@@ -191,38 +191,33 @@ impl<const N: usize> Swim<N> {
     }
 
     fn build_answer(&mut self, now: Instant, builder: &mut Builder<'_>) -> Option<Address> {
-        while let Some(answer) = self.answers.pop_front() {
-            let sent = match answer {
-                Answer::Hello { to, echo } => {
-                    self.build_hello(now, builder, to, echo);
-                    Some(to)
-                }
-                Answer::Challenge { to, echo, observed, fits } => {
+        while let Some(Answer { to, fits, what }) = self.answers.pop_front() {
+            match what {
+                Reply::Hello { echo } => self.build_hello(now, builder, to, echo),
+                Reply::Challenge { echo, observed } => {
                     let token = self.token_for(to, now);
-                    // Rather without the address that was seen than not at all.
-                    let fitting = [observed, None].into_iter().any(|observed| {
+                    self.begin(builder, to, echo.is_some());
+                    Challenge { token, echo, observed }.encode(builder);
+                    if builder.len() > usize::from(fits) {
+                        // Rather without the address that was seen than not at all.
                         self.begin(builder, to, echo.is_some());
-                        Challenge { token, echo, observed }.encode(builder);
-                        builder.len() <= usize::from(fits)
-                    });
-                    fitting.then_some(to)
+                        Challenge { token, echo, observed: None }.encode(builder);
+                    }
                 }
-                Answer::Refused { to, reason, ack, fits } => {
+                Reply::Refused { reason, ack } => {
                     self.begin(builder, to, false);
                     if let Some(number) = ack {
                         probe::encode_number(builder, kind::ACK, number);
                     }
                     reason.encode(builder);
-                    (builder.len() <= usize::from(fits)).then_some(to)
                 }
-                Answer::Page { to, buckets, first } => {
+                Reply::Page { buckets, first } => {
                     self.begin(builder, to, false);
                     Page::encode(builder, buckets, first, |b| self.put_rows(b, buckets, first));
-                    Some(to)
                 }
-            };
-            if sent.is_some() {
-                return sent;
+            }
+            if builder.len() <= usize::from(fits) {
+                return Some(to);
             }
         }
         None
