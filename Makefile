@@ -55,7 +55,9 @@ lint: ## formatting, clippy, documentation, licences and sources of dependencies
 	cargo fmt --check --manifest-path size-report/firmware/Cargo.toml
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy --test sim -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+	RUSTDOCFLAGS="-D warnings" cargo doc --package midge --no-deps
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" \
+		cargo doc --package midge-agent --no-deps --document-private-items
 	.ci/dependencies
 
 static: ## one static binary with the stable toolchain
@@ -84,9 +86,10 @@ run: ## three nodes on loopback with a live table, until Ctrl-C
 	@cargo build --release --package midge-agent
 	@sh examples/three-nodes.sh $(TARGET_DIR)/release/midge
 
-doc: ## the documentation, in target/doc
+doc: ## the documentation, in target/doc; of the agent with its private parts
 	@.ci/setup base
-	cargo doc --workspace --no-deps
+	cargo doc --package midge --no-deps
+	cargo doc --package midge-agent --no-deps --document-private-items
 
 clean: ## remove what was built
 	cargo clean
