@@ -64,8 +64,20 @@ pub const MEMBERS_MAX: usize = 65_534;
 /// Epochs from here on are rejected on the wire: Unix milliseconds of the year 2109.
 pub const EPOCH_END: u64 = 1 << 42;
 
+/// Refutations from here on are rejected on the wire; a life that has used them up takes the next
+/// epoch.
+pub const REFUTATION_END: u32 = 1 << 31;
+
+/// Epochs that others tell of are believed below this by a node without a clock: Unix milliseconds
+/// of the year 2039. It leaves the subject room above, to refute.
+pub const EPOCH_HEARSAY_END: u64 = 1 << 41;
+
 /// Sources whose bad packets are remembered, so that each is reported once a minute.
 pub const NOISY_SOURCES: usize = 8;
+
+/// What one member may ask for in a protocol period, in units of a page: a page costs 1, a ping
+/// for somebody else or the details 16.
+pub const REQUESTS_PER_PERIOD: u8 = 128;
 
 /// Introductions that others ask for and get in a protocol period.
 pub const HELLOS_PER_PERIOD: u8 = 64;

@@ -120,7 +120,7 @@ fn words(section: Section<'_>) -> String {
             let words: Vec<_> = filled.map(|(at, digest)| format!("{at}: {digest:08x}")).collect();
             format!("buckets: {}", words.join(", "))
         }
-        Section::Refused(reason) => format!("refused: {reason}"),
+        Section::Refused(refused) => format!("refused: {}", refused.reason),
         Section::Unknown(kind) => format!("unknown section {kind}"),
     }
 }

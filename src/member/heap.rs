@@ -13,6 +13,11 @@ pub(crate) struct Heap<const N: usize> {
 impl<const N: usize> Heap<N> {
     pub(crate) const EMPTY: Self = Self { slots: [None; N], len: 0 };
 
+    /// Forgets all deadlines.
+    pub(crate) fn clear_all(&mut self) {
+        self.len = 0;
+    }
+
     /// The row whose deadline is the earliest.
     pub(crate) fn first(&self) -> Option<Slot> {
         if self.len == 0 { None } else { self.slots[0] }

@@ -1,11 +1,14 @@
 //! A statement about a member, and what it changes; refutation of what is said about this node.
 
 use super::incarnation::{Incarnation, State, Verdict, judge};
-use super::row::{ACCUSERS, Flags, Slot};
+use super::row::{ACCUSERS, Flags, Row, Slot};
 use super::suspicion;
 use super::swim::{Leaving, Swim};
 use super::timers::Timer;
-use crate::limits::{ACCUSATIONS_PER_PERIOD, GOSSIP_TICKS_PER_PERIOD, HEALTH_MAX};
+use crate::limits::{
+    ACCUSATIONS_PER_PERIOD, EPOCH_HEARSAY_END, GOSSIP_TICKS_PER_PERIOD, HEALTH_MAX,
+    REQUESTS_PER_PERIOD,
+};
 use crate::time::{Duration, Instant};
 use crate::wire::Rumour;
 
@@ -16,8 +19,10 @@ const LEFT_EXPIRES: Duration = Duration::from_secs(600);
 const PARTIAL_FOR: Duration = Duration::from_secs(60);
 /// A node that has run for so many periods has met its earlier life, if the fleet knows of one.
 const SETTLED_PERIODS: u64 = 10;
-/// How long the younger of two nodes at one address keeps silent before it tries again.
-const YIELD_FOR: Duration = Duration::from_secs(60);
+/// An epoch from here on (the year 2004) was read from a real clock.
+const EPOCH_OF_A_CLOCK: u64 = 1 << 40;
+/// How far ahead of this node's clock others may be, by hearsay.
+const EPOCH_AHEAD_MS: u64 = 24 * 3_600_000;
 
 impl<const N: usize> Swim<N> {
     /// Hears what `sender` says about somebody; whether that was news. `reconciling` says that it
@@ -29,8 +34,13 @@ impl<const N: usize> Swim<N> {
         rumour: Rumour,
         reconciling: bool,
     ) -> bool {
+        let own_statement = self.table.row(sender).address == rumour.address;
+        if !own_statement && rumour.incarnation.epoch > self.epoch_limit(now) {
+            self.stats.epochs_ignored = self.stats.epochs_ignored.wrapping_add(1);
+            return false;
+        }
         if rumour.address == self.own().address {
-            self.hear_about_self(now, rumour.incarnation, rumour.state);
+            self.hear_about_self(now, sender, rumour.incarnation, rumour.state);
             return false;
         }
         let slot = self.table.find(rumour.address);
@@ -44,10 +54,17 @@ impl<const N: usize> Swim<N> {
             return false;
         }
         let accuses = matches!(rumour.state, State::Suspect | State::Failed);
+        let accuser = self.accuser(rumour, sender);
+        if let (Verdict::Confirm, Some(slot)) = (verdict, slot)
+            && (reconciling || self.place_for_accuser(slot, accuser).is_none())
+        {
+            self.second_suspicion(now, slot);
+            return false;
+        }
+        // Only what changes something counts.
         if accuses && !self.may_accuse(sender, now) {
             return false;
         }
-        let accuser = self.accuser(rumour, sender);
         let news = match (verdict, slot) {
             (Verdict::Ignore | Verdict::Stale, _) => false,
             (Verdict::Apply, None) => self.enlist(now, rumour, accuser),
@@ -55,7 +72,7 @@ impl<const N: usize> Swim<N> {
                 let accuser = accuses.then_some(accuser);
                 self.apply(now, slot, rumour.incarnation, rumour.state, accuser)
             }
-            (Verdict::Confirm, Some(slot)) => !reconciling && self.confirm(slot, accuser),
+            (Verdict::Confirm, Some(slot)) => self.confirm(slot, accuser),
             (Verdict::Accuse, Some(slot)) => {
                 self.table.owe(slot, Flags::TELL);
                 self.apply(now, slot, rumour.incarnation, State::Suspect, Some(accuser))
@@ -63,15 +80,25 @@ impl<const N: usize> Swim<N> {
             // `judge` confirms and accuses only what is held.
             (Verdict::Confirm | Verdict::Accuse, None) => false,
         };
-        // What a joiner reads in its first pages everybody else knows.
         if let Some(slot) = slot.filter(|_| accuses) {
             self.second_suspicion(now, slot);
         }
+        // What a joiner reads in its first pages everybody else knows.
         let told = news && (self.synced || !reconciling);
         if let Some(slot) = self.table.find(rumour.address).filter(|_| told) {
             self.publish(slot, now);
         }
         news
+    }
+
+    /// The latest epoch that is believed from others than the member itself. One beyond what a
+    /// clock can say would leave the member nothing to refute with.
+    fn epoch_limit(&self, now: Instant) -> u64 {
+        if self.first_epoch < EPOCH_OF_A_CLOCK {
+            return EPOCH_HEARSAY_END;
+        }
+        let uptime = now.since(self.started.unwrap_or(now));
+        self.first_epoch + uptime.as_millis() + EPOCH_AHEAD_MS
     }
 
     /// Whether the member has not had the shortest time to refute since this node heard of the
@@ -96,18 +123,36 @@ impl<const N: usize> Swim<N> {
 
     /// Counts an accusation against what one sender may cause in a period.
     fn may_accuse(&mut self, sender: Slot, now: Instant) -> bool {
-        let period = self.period_number(now);
-        let row = self.table.row_mut(sender);
-        if row.accusations_period != period {
-            row.accusations_period = period;
-            row.accusations = 0;
-        }
+        let row = self.begin_budget(sender, now);
         if row.accusations >= ACCUSATIONS_PER_PERIOD {
             self.stats.accusations_ignored = self.stats.accusations_ignored.wrapping_add(1);
             return false;
         }
         row.accusations += 1;
         true
+    }
+
+    /// Counts a request against what one member may ask for in a period.
+    pub(super) fn may_ask(&mut self, sender: Slot, now: Instant, cost: u8) -> bool {
+        let row = self.begin_budget(sender, now);
+        if row.requests + cost > REQUESTS_PER_PERIOD {
+            self.stats.requests_ignored = self.stats.requests_ignored.wrapping_add(1);
+            return false;
+        }
+        row.requests += cost;
+        true
+    }
+
+    /// A row whose budget is that of this period.
+    fn begin_budget(&mut self, slot: Slot, now: Instant) -> &mut Row {
+        let period = self.period_number(now);
+        let row = self.table.row_mut(slot);
+        if row.budget_period != period {
+            row.budget_period = period;
+            row.accusations = 0;
+            row.requests = 0;
+        }
+        row
     }
 
     /// A row for a member that was not known; not if every row is taken by a live member.
@@ -148,6 +193,10 @@ impl<const N: usize> Swim<N> {
             accusers = self.table.row(slot).accusers;
         }
         accusers[0] = accusers[0].or(accuser);
+        if state == State::Left && held.is_live() {
+            // Who did not say so itself hears of it, and may refute.
+            self.table.owe(slot, Flags::TELL);
+        }
         if self.table.row(slot).incarnation.epoch != incarnation.epoch && state.is_live() {
             self.table.row_mut(slot).flags.set(Flags::UPDATED);
         }
@@ -182,7 +231,10 @@ impl<const N: usize> Swim<N> {
                 self.table.set_deadline(slot, None);
             }
             State::Suspect => self.arm_suspicion(slot),
-            State::Failed => self.table.set_deadline(slot, Some(now + FAILED_EXPIRES)),
+            State::Failed => {
+                self.knocked = None;
+                self.table.set_deadline(slot, Some(now + FAILED_EXPIRES));
+            }
             State::Left => self.table.set_deadline(slot, Some(now + LEFT_EXPIRES)),
         }
         self.table.note_event(slot);
@@ -233,18 +285,21 @@ impl<const N: usize> Swim<N> {
         }
     }
 
+    /// Where one more accuser of a suspicion would be counted; nowhere, if it is counted already
+    /// or no more are waited for.
+    fn place_for_accuser(&self, slot: Slot, accuser: Slot) -> Option<usize> {
+        let needed = suspicion::confirmations_needed(self.table.live()) as usize;
+        let row = self.table.row(slot);
+        if row.accusers.contains(&Some(accuser)) || accuser == slot {
+            return None;
+        }
+        row.accusers.iter().position(Option::is_none).filter(|place| *place <= needed)
+    }
+
     /// Counts one more accuser of a suspicion; whether it is one that was waited for.
     fn confirm(&mut self, slot: Slot, accuser: Slot) -> bool {
-        let needed = suspicion::confirmations_needed(self.table.live()) as usize;
-        let row = self.table.row_mut(slot);
-        let counted = row.accusers.iter().flatten().count();
-        if row.accusers.contains(&Some(accuser)) || accuser == slot || counted > needed {
-            return false;
-        }
-        match row.accusers.iter_mut().find(|place| place.is_none()) {
-            Some(place) => *place = Some(accuser),
-            None => return false,
-        }
+        let Some(place) = self.place_for_accuser(slot, accuser) else { return false };
+        self.table.row_mut(slot).accusers[place] = Some(accuser);
         self.arm_suspicion(slot);
         true
     }
@@ -308,7 +363,7 @@ impl<const N: usize> Swim<N> {
     }
 
     /// Hears what others say about this node.
-    pub(super) fn hear_about_self(&mut self, now: Instant, heard: Incarnation, state: State) {
+    fn hear_about_self(&mut self, now: Instant, sender: Slot, heard: Incarnation, state: State) {
         let own = self.own().incarnation;
         if heard < own || (heard == own && state == self.own().state) {
             return;
@@ -320,15 +375,21 @@ impl<const N: usize> Swim<N> {
             }
             return;
         }
-        match state {
-            State::Alive if heard == own => {}
-            State::Alive => self.meet_another_life(now, heard),
-            State::Suspect | State::Failed => {
-                self.note_health(1, 0);
-                self.refute(now, heard);
+        if state == State::Alive {
+            if heard > own {
+                self.meet_another_life(now, heard);
             }
-            State::Left => self.refute(now, heard),
+            return;
         }
+        if !self.may_accuse(sender, now) {
+            return;
+        }
+        let period = Some(self.period_number(now));
+        if state != State::Left && self.accused_period != period {
+            self.accused_period = period;
+            self.note_health(1, 0);
+        }
+        self.refute(now, heard);
     }
 
     fn refute(&mut self, now: Instant, heard: Incarnation) {
@@ -339,21 +400,19 @@ impl<const N: usize> Swim<N> {
     /// Somebody holds a newer incarnation of this address than this node ever had: an earlier life
     /// (the clock went backwards, or there is none), or another node that lives here, too.
     ///
-    /// The older of two nodes sees an epoch above its first one and always goes above it, within
-    /// that epoch; so the younger sees a refutation that it never made in its own first epoch, and
-    /// keeps silent for a while. That bounds how fast the two escalate.
+    /// A node that has settled has met its earlier life; so it is another, and the two would
+    /// outbid each other as fast as datagrams travel. Each does so at most once in some periods;
+    /// meanwhile the address stays one live member.
     fn meet_another_life(&mut self, now: Instant, heard: Incarnation) {
         let running = now.since(self.started.unwrap_or(now));
-        let settled = self.synced && running > self.period.scale(SETTLED_PERIODS, 1);
-        if settled {
+        let settling = self.period.scale(SETTLED_PERIODS, 1);
+        if self.synced && running > settling {
             let address = self.own().address;
             self.notices.conflict(now, address);
-            if heard.epoch == self.first_epoch {
-                if now < self.notices.yield_until {
-                    return;
-                }
-                self.notices.yield_until = now + YIELD_FOR;
+            if now < self.answer_life_after {
+                return;
             }
+            self.answer_life_after = now + settling;
         }
         self.refute(now, heard);
     }

@@ -2,16 +2,20 @@
 
 use core::fmt;
 
-use crate::limits::EPOCH_END;
+use serde::{Deserialize, Serialize};
+
+use crate::limits::{EPOCH_END, REFUTATION_END};
 
 /// Which life of an address, and which of its statements about itself. Greater is newer.
 ///
 /// 7 bytes or more on the wire: 6 for the epoch, a varint for the refutation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Incarnation {
     /// The start of this life in Unix milliseconds; below 2^42.
     pub epoch: u64,
-    /// Counts the member's refutations and changes within one life (SWIM section 4.2).
+    /// Counts the member's refutations and changes within one life (SWIM section 4.2); below 2^31.
     pub refutation: u32,
 }
 
@@ -23,7 +27,7 @@ impl Incarnation {
     /// at the very end it stays, and nothing newer exists.
     #[must_use]
     pub const fn next(self) -> Self {
-        if self.refutation < u32::MAX {
+        if self.refutation + 1 < REFUTATION_END {
             Self { epoch: self.epoch, refutation: self.refutation + 1 }
         } else if self.epoch + 1 < EPOCH_END {
             Self { epoch: self.epoch + 1, refutation: 0 }
@@ -40,7 +44,10 @@ impl fmt::Display for Incarnation {
 }
 
 /// What is held about a member.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
 #[repr(u8)]
 pub enum State {
     /// Answers.
@@ -245,9 +252,9 @@ mod tests {
 
     #[test]
     fn incarnations_end_without_wrapping() {
-        let last = Incarnation { epoch: EPOCH_END - 1, refutation: u32::MAX };
+        let last = Incarnation { epoch: EPOCH_END - 1, refutation: REFUTATION_END - 1 };
         assert_eq!(last.next(), last);
-        let used_up = Incarnation { epoch: 4, refutation: u32::MAX };
+        let used_up = Incarnation { epoch: 4, refutation: REFUTATION_END - 1 };
         assert_eq!(used_up.next(), Incarnation { epoch: 5, refutation: 0 });
         assert!(SAME.next() > SAME);
     }

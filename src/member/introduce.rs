@@ -10,13 +10,13 @@ use siphasher::sip::SipHasher13;
 
 use super::incarnation::State;
 use super::row::{Flags, Slot};
-use super::swim::{JOIN_DELAY_MAX, Leaving, NO_ANSWER_AFTER, Swim};
+use super::swim::{JOIN_DELAY_MAX, Leaving, Swim};
 use super::timers::Timer;
 use crate::address::Address;
 use crate::limits::{HELLOS_PER_PERIOD, SEEDS_IN_PARALLEL};
 use crate::reject::Reject;
 use crate::time::{Duration, Instant};
-use crate::wire::{Challenge, Details, Header, Hello, PROTOCOL, Refusal, Token};
+use crate::wire::{Challenge, Details, Header, Hello, PROTOCOL, Refusal, Refused, Token};
 
 /// A token is valid for one to two of these.
 const TOKEN_SPAN: Duration = Duration::from_secs(8);
@@ -40,7 +40,7 @@ pub(super) enum Reply {
     /// A challenge.
     Challenge { echo: Option<Token>, observed: Option<Address> },
     /// A refusal, and an ack if a ping came along: who has no row here is alive all the same.
-    Refused { reason: Refusal, ack: Option<Token> },
+    Refused { refused: Refused, ack: Option<Token> },
     /// A page of rows.
     Page { buckets: u64, first: u16 },
 }
@@ -54,8 +54,9 @@ pub(super) struct Sender {
     pub(super) source: Address,
     /// The length of the datagram.
     pub(super) bytes: u16,
-    /// The ping in it, if there was one.
+    /// The numbers of the ping and of the hello in it, if there were any.
     pub(super) ping: Option<Token>,
+    pub(super) hello: Option<Token>,
 }
 
 impl<const N: usize> Swim<N> {
@@ -135,6 +136,10 @@ impl<const N: usize> Swim<N> {
         if hello.details.protocol_low > PROTOCOL {
             return Err(self.refuse(sender, Refusal::Protocol));
         }
+        let newcomer = self.table.find(sender.address).is_none_or(|slot| {
+            let row = self.table.row(slot);
+            !row.is_live()
+        });
         let Some(slot) = self.meet(now, sender, header) else {
             if self.table.find(sender.address).is_none() && !header.leaving {
                 self.refuse_row(now);
@@ -144,11 +149,16 @@ impl<const N: usize> Swim<N> {
             return Ok(None);
         };
         self.store_details(now, slot, header, &hello.details);
+        if newcomer {
+            // Now it is this node's turn: the newcomer knows it only by a challenge.
+            self.say_hello(sender.address, Some(hello.token));
+        }
         Ok(Some(slot))
     }
 
     fn refuse(&mut self, sender: Sender, reason: Refusal) -> Reject {
-        self.answer(sender.source, sender.bytes, Reply::Refused { reason, ack: sender.ping });
+        let refused = Refused { echo: sender.hello.unwrap_or_default(), reason };
+        self.answer(sender.source, sender.bytes, Reply::Refused { refused, ack: sender.ping });
         Reject::Refused
     }
 
@@ -228,8 +238,6 @@ impl<const N: usize> Swim<N> {
         row.flags.set(Flags::DETAILS_KNOWN);
         row.life = Some(details.life);
         row.id = details.id;
-        row.protocol_low = details.protocol_low;
-        row.protocol_high = details.protocol_high;
         let address = row.address;
         if changed {
             row.name.clear();
@@ -255,33 +263,35 @@ impl<const N: usize> Swim<N> {
         }
     }
 
-    /// A seed refuses this node.
-    pub(super) fn hear_refusal(&mut self, now: Instant, by: Address, reason: Refusal) {
-        if self.seeds.contains(&by) {
+    /// A seed refuses this node's hello.
+    pub(super) fn hear_refusal(&mut self, now: Instant, by: Address, refused: Refused) {
+        let Some(at) = self.seeds.iter().position(|seed| *seed == by) else { return };
+        if self.is_token_of(Some(refused.echo), by, now) {
             self.heard = Some(now);
-            self.notices.refused(now, by, reason);
+            self.wanted_seeds &= !(1 << at);
+            self.notices.refused(now, by, refused.reason);
         }
     }
 
-    /// Asks the next seeds, up to three at a time, until there is company.
+    /// Asks the next seeds, up to three at a time: all of them until there is company, and those
+    /// that `join` named last for a while.
     pub(super) fn join_due(&mut self, now: Instant) {
-        if self.has_company() || self.leaving != Leaving::No {
+        if self.leaving != Leaving::No {
             return;
         }
-        let own = self.own().address;
+        let alone = !self.has_company();
         let mut asked = 0;
         for _ in 0..self.seeds.len() {
-            let at = usize::from(self.next_seed) % self.seeds.len();
-            self.next_seed = (at + 1) as u8;
-            if self.seeds[at] != own && asked < SEEDS_IN_PARALLEL {
-                self.say_hello(self.seeds[at], None);
+            let at = self.turn_of_seed();
+            let seed = self.seeds[at];
+            if self.is_live(seed) {
+                self.wanted_seeds &= !(1 << at);
+            } else if asked < SEEDS_IN_PARALLEL && (alone || self.wanted_seeds >> at & 1 != 0) {
+                self.say_hello(seed, None);
                 asked += 1;
             }
-            if asked == SEEDS_IN_PARALLEL {
-                break;
-            }
         }
-        if asked > 0 {
+        if asked > 0 && (alone || self.join_delay < JOIN_DELAY_MAX) {
             // Half of the delay is fixed, half random.
             let half = self.join_delay.scale(1, 2);
             let random = self.jitter(self.join_delay);
@@ -290,11 +300,21 @@ impl<const N: usize> Swim<N> {
         }
     }
 
+    fn turn_of_seed(&mut self) -> usize {
+        let at = usize::from(self.next_seed) % self.seeds.len().max(1);
+        self.next_seed = (at + 1) as u8;
+        at
+    }
+
+    fn is_live(&self, address: Address) -> bool {
+        self.table.find(address).is_some_and(|slot| self.table.row(slot).is_live())
+    }
+
     /// Joining, and nobody has said a word.
     pub(super) fn no_answer_due(&mut self, now: Instant) {
         if !self.has_company() && self.heard.is_none() {
             self.notices.no_answer = true;
-            self.timers.set(Timer::NoAnswer, now + NO_ANSWER_AGAIN.max(NO_ANSWER_AFTER));
+            self.timers.set(Timer::NoAnswer, now + NO_ANSWER_AGAIN);
         }
     }
 
@@ -309,39 +329,25 @@ impl<const N: usize> Swim<N> {
         if u64::from(self.rng.below(1_000_000)) >= chance {
             return;
         }
-        let (seed, failed) = (self.dead_seed(), self.next_failed());
-        let seed_first = self.rng.below(2) == 0;
-        let chosen = if seed_first { seed.or(failed) } else { failed.or(seed) };
-        let Some(to) = chosen else { return };
-        if Some(to) == failed && Some(to) != seed {
-            self.knocked = self.table.find(to).map(|slot| self.table.row(slot).since);
+        let failed = self.table.next_failed(self.knocked);
+        let seed_first = self.rng.below(2) == 0 || failed.is_none();
+        if let Some(seed) = self.dead_seed().filter(|_| seed_first) {
+            self.say_hello(seed, None);
+        } else if let Some(slot) = failed {
+            // The newest failure first, then older ones, then again.
+            self.knocked = Some(slot);
+            self.say_hello(self.table.row(slot).address, None);
         }
-        self.say_hello(to, None);
     }
 
     /// The next configured seed that is no live row.
     fn dead_seed(&mut self) -> Option<Address> {
-        let own = self.own().address;
         for _ in 0..self.seeds.len() {
-            let at = usize::from(self.next_seed) % self.seeds.len();
-            self.next_seed = (at + 1) as u8;
-            let seed = self.seeds[at];
-            let live = self.table.find(seed).is_some_and(|slot| self.table.row(slot).is_live());
-            if !live && seed != own {
-                return Some(seed);
+            let at = self.turn_of_seed();
+            if !self.is_live(self.seeds[at]) {
+                return Some(self.seeds[at]);
             }
         }
         None
-    }
-
-    /// The failed row to knock at: the newest failure first, then older ones, then again.
-    fn next_failed(&self) -> Option<Address> {
-        if self.table.count(State::Failed) == 0 {
-            return None;
-        }
-        let failed = || self.table.rows_from(0).filter(|(_, row)| row.state == State::Failed);
-        let older = failed().filter(|(_, row)| self.knocked.is_none_or(|at| row.since < at));
-        let next = older.max_by_key(|(_, row)| row.since);
-        next.or_else(|| failed().max_by_key(|(_, row)| row.since)).map(|(_, row)| row.address)
     }
 }

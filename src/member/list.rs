@@ -35,6 +35,18 @@ impl List {
         self.last = Some(slot);
     }
 
+    /// Puts a row that is in no list through this link before all others.
+    pub(crate) fn push_first(&mut self, rows: &mut [Row], slot: Slot, through: Through) {
+        let link = through(&mut rows[slot.index()]);
+        debug_assert!(!link.linked);
+        *link = Link { previous: None, next: self.first, linked: true };
+        match self.first {
+            Some(first) => through(&mut rows[first.index()]).previous = Some(slot),
+            None => self.last = Some(slot),
+        }
+        self.first = Some(slot);
+    }
+
     /// Takes a row of this list out of it.
     pub(crate) fn remove(&mut self, rows: &mut [Row], slot: Slot, through: Through) {
         let link = through(&mut rows[slot.index()]);

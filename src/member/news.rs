@@ -1,5 +1,6 @@
 //! What to piggyback: rows with news, by how often each has been sent (SWIM section 4.1).
 
+use super::incarnation::State;
 use super::list::List;
 use super::row::{Link, Row, Slot};
 use crate::limits::TRANSMITS_MAX;
@@ -22,11 +23,16 @@ impl News {
         self.len == 0
     }
 
-    /// Makes the row's news fresh: not sent yet.
+    /// Makes the row's news fresh: not sent yet. That somebody leaves goes before all else: the
+    /// one who knows it best is about to be gone.
     pub(crate) fn publish(&mut self, rows: &mut [Row], slot: Slot) {
         self.remove(rows, slot);
         rows[slot.index()].sent = 0;
-        self.sent[0].push(rows, slot, link);
+        if rows[slot.index()].state == State::Left {
+            self.sent[0].push_first(rows, slot, link);
+        } else {
+            self.sent[0].push(rows, slot, link);
+        }
         self.len += 1;
     }
 

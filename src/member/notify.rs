@@ -47,8 +47,6 @@ pub(super) struct Notices {
     foreign: Option<Address>,
     /// Sources of bad packets that were reported, and until when they are not again.
     noisy: [(Address, Instant); NOISY_SOURCES],
-    /// Until when this node, the younger of two at one address, keeps silent about it.
-    pub(super) yield_until: Instant,
 }
 
 impl Notices {
@@ -66,7 +64,6 @@ impl Notices {
         refused: Rare::NONE,
         foreign: None,
         noisy: [(Address::NONE, Instant::ZERO); NOISY_SOURCES],
-        yield_until: Instant::ZERO,
     };
 
     /// The table became too small for the fleet, or holds it again; the last of the two counts.

@@ -20,7 +20,13 @@ impl<const N: usize> Order<N> {
 
     /// The row at this place.
     pub(crate) fn at(&self, place: usize) -> Option<Slot> {
-        self.slots.get(place).copied().flatten()
+        if place < self.len { self.slots[place] } else { None }
+    }
+
+    /// Forgets all rows.
+    pub(crate) fn clear(&mut self) {
+        self.len = 0;
+        self.cursor = 0;
     }
 
     /// Adds a newcomer at a random place; if that lies before the cursor, its turn comes in the

@@ -152,14 +152,22 @@ impl<const N: usize> Swim<N> {
                 asked += 1;
             }
         }
-        let end_of_period = self.timers.get(Timer::Period).unwrap_or(now);
-        let alone = now + self.stretch(self.ping_timeout());
-        self.timers.set(Timer::Probe, if asked == 0 { alone } else { end_of_period });
+        // The probe ends with its period; called late, it gets the time that it needs.
+        let shortest = now + self.stretch(self.ping_timeout());
+        let end_of_period = self.timers.get(Timer::Period).unwrap_or(now).max(shortest);
+        self.timers.set(Timer::Period, end_of_period);
+        self.timers.set(Timer::Probe, if asked == 0 { shortest } else { end_of_period });
     }
 
     /// An ack came in, from the target or by way of a helper.
     pub(super) fn hear_ack(&mut self, now: Instant, from: Address, number: Token) {
-        if self.probe.stage == Stage::Idle || number != self.probe.number {
+        let asked = self.probe.helpers.contains(&Some(from));
+        let expected = match self.probe.stage {
+            Stage::Idle => false,
+            Stage::Direct => from == self.probe.target,
+            Stage::Indirect => from == self.probe.target || asked,
+        };
+        if !expected || number != self.probe.number {
             return;
         }
         if from == self.probe.target

@@ -1,5 +1,7 @@
 //! A datagram comes in.
 
+use log::debug;
+
 use super::incarnation::State;
 use super::introduce::Reply;
 use super::introduce::Sender;
@@ -9,6 +11,10 @@ use crate::address::Address;
 use crate::reject::Reject;
 use crate::time::Instant;
 use crate::wire::{self, Datagram, Header, Rumour, Section};
+
+/// What requests cost, in the units of [`REQUESTS_PER_PERIOD`](crate::limits::REQUESTS_PER_PERIOD).
+const COST_OF_PAGE: u8 = 1;
+const COST_OF_PING: u8 = 16;
 
 impl<const N: usize> Swim<N> {
     /// See [`Node::handle_datagram`](crate::Node::handle_datagram).
@@ -22,12 +28,14 @@ impl<const N: usize> Swim<N> {
             return Ok(());
         }
         let accepted = self.receive(now, from, bytes);
+        self.table.pin(None);
         match accepted {
             Ok(()) => {
                 self.stats.datagrams_in = self.stats.datagrams_in.wrapping_add(1);
                 self.stats.bytes_in = self.stats.bytes_in.wrapping_add(bytes.len() as u64);
             }
             Err(reject) => {
+                debug!("{from}: {} bytes rejected: {reject}", bytes.len());
                 let count = &mut self.stats.rejects[reject.index()];
                 *count = count.wrapping_add(1);
                 if reject == Reject::Tag {
@@ -47,20 +55,22 @@ impl<const N: usize> Swim<N> {
         }
         let datagram = wire::open(&self.cluster, bytes)?;
         let address = datagram.header.advertised.unwrap_or(from);
-        let ping = datagram.sections().find_map(|section| match section {
-            Section::Ping(number) => Some(number),
-            _ => None,
-        });
+        let (mut ping, mut hello) = (None, None);
+        for section in datagram.sections() {
+            match section {
+                Section::Ping(number) => ping = Some(number),
+                Section::Hello(introduction) => hello = Some(introduction),
+                _ => {}
+            }
+        }
         // `open` has checked the length: it fits.
-        let sender = Sender { address, source: from, bytes: bytes.len() as u16, ping };
+        let bytes = bytes.len() as u16;
+        let token = hello.map(|hello| hello.token);
+        let sender = Sender { address, source: from, bytes, ping, hello: token };
         if address == self.own().address {
             return self.hear_double(now, &datagram);
         }
         // An introduction comes first: it may be refused, and then nothing else counts.
-        let hello = datagram.sections().find_map(|section| match section {
-            Section::Hello(hello) => Some(hello),
-            _ => None,
-        });
         if let Some(hello) = hello {
             return match self.hear_hello(now, sender, &datagram.header, &hello)? {
                 Some(slot) => self.receive_from_member(now, slot, sender, &datagram),
@@ -110,11 +120,11 @@ impl<const N: usize> Swim<N> {
                 Section::Challenge(challenge) => {
                     answers = true;
                     if self.is_token_of(challenge.echo, sender.address, now) {
-                        let slot = self.meet(now, sender, &datagram.header);
-                        self.hear_challenge(now, sender.address, challenge);
-                        if let Some(slot) = slot {
-                            self.finish_receiving(now, slot, &datagram.header);
+                        // A row only for whom this node knew: a seed may refuse the hello.
+                        if held.is_some() {
+                            self.meet(now, sender, &datagram.header);
                         }
+                        self.hear_challenge(now, sender.address, challenge);
                         proven = true;
                     } else if self.is_seed_token(challenge.echo, now) {
                         self.hear_challenge(now, sender.address, challenge);
@@ -125,9 +135,9 @@ impl<const N: usize> Swim<N> {
                     answers = true;
                     self.hear_relayed_ack(sender.address, number);
                 }
-                Section::Refused(reason) => {
+                Section::Refused(refused) => {
                     answers = true;
-                    self.hear_refusal(now, sender.address, reason);
+                    self.hear_refusal(now, sender.address, refused);
                 }
                 _ => {}
             }
@@ -135,16 +145,14 @@ impl<const N: usize> Swim<N> {
         if proven {
             return Ok(());
         }
-        // Who has left is not asked back in: it goes on answering for a while.
-        let gone = datagram.header.leaving
-            || held.is_some_and(|slot| {
-                let row = self.table.row(slot);
-                row.state == State::Left && row.incarnation >= datagram.header.incarnation
-            });
-        // An answer is never answered: two strangers would go on for ever.
-        if !answers && !gone {
-            let what = Reply::Challenge { echo: None, observed: None };
-            self.answer(sender.address, sender.bytes, what);
+        // An answer is never answered: two strangers would go on for ever. Who is leaving is not
+        // asked in.
+        if !answers && !datagram.header.leaving {
+            // Where it claims to be is asked only if somebody lives there: who speaks for it may
+            // have moved. Else it is an address that this node has no reason to send to.
+            let lives = held.is_some_and(|slot| self.table.row(slot).is_live());
+            let to = if lives { sender.address } else { sender.source };
+            self.answer(to, sender.bytes, Reply::Challenge { echo: None, observed: None });
         }
         Err(Reject::Unproven)
     }
@@ -157,6 +165,8 @@ impl<const N: usize> Swim<N> {
         datagram: &Datagram<'_>,
     ) -> Result<(), Reject> {
         let header = &datagram.header;
+        // What it says may need room: its own row stays until all has been heard.
+        self.table.pin(Some(slot));
         self.hear_sender(now, slot, header);
         for section in datagram.sections() {
             self.hear_section(now, slot, sender.address, header, section);
@@ -182,7 +192,11 @@ impl<const N: usize> Swim<N> {
                 self.hear_ack(now, from, number);
                 self.hear_relayed_ack(from, number);
             }
-            Section::PingReq(request) => self.hear_ping_req(now, from, request),
+            Section::PingReq(request) => {
+                if self.may_ask(slot, now, COST_OF_PING) {
+                    self.hear_ping_req(now, from, request);
+                }
+            }
             Section::Nack(number) => self.hear_nack(now, from, number),
             Section::Rumours(rumours) => {
                 for rumour in rumours {
@@ -193,10 +207,18 @@ impl<const N: usize> Swim<N> {
             // Has been heard before all else.
             Section::Hello(_) => {}
             Section::Challenge(challenge) => self.hear_challenge(now, from, challenge),
-            Section::PageRequest(request) => self.hear_page_request(from, request),
+            Section::PageRequest(request) => {
+                if self.may_ask(slot, now, COST_OF_PAGE) {
+                    self.hear_page_request(from, request);
+                }
+            }
             Section::Page(page) => self.hear_page(now, slot, page),
-            Section::Buckets(buckets) => self.hear_buckets(now, from, buckets),
-            Section::Refused(reason) => self.hear_refusal(now, from, reason),
+            Section::Buckets(buckets) => {
+                if self.may_ask(slot, now, COST_OF_PING) {
+                    self.hear_buckets(now, from, buckets);
+                }
+            }
+            Section::Refused(refused) => self.hear_refusal(now, from, refused),
             Section::Unknown(_) => {
                 self.stats.unknown_sections = self.stats.unknown_sections.wrapping_add(1);
             }
@@ -215,13 +237,13 @@ impl<const N: usize> Swim<N> {
         let row = self.table.row(slot);
         let is_news_to_it = incarnation < row.incarnation
             || (incarnation == row.incarnation && row.state != state && !header.leaving);
-        if is_news_to_it {
+        if is_news_to_it && now >= row.tell_after {
             self.table.owe(slot, Flags::TELL);
         }
     }
 
     fn finish_receiving(&mut self, now: Instant, slot: Slot, header: &Header) {
-        if header.wants_details {
+        if header.wants_details && self.may_ask(slot, now, COST_OF_PING) {
             self.table.owe(slot, Flags::DETAILS_OWED);
         }
         self.compare_digest(now, slot, header.digest, header.partial);

@@ -34,6 +34,8 @@ pub(super) struct Pull {
     changed: bool,
     tries: u8,
     deadline: Instant,
+    /// When it is given up, however much there is still to read.
+    end: Instant,
 }
 
 impl Pull {
@@ -46,6 +48,7 @@ impl Pull {
         changed: false,
         tries: 0,
         deadline: Instant::ZERO,
+        end: Instant::ZERO,
     };
 }
 
@@ -55,6 +58,8 @@ const TRIES: u8 = 3;
 const POSTPONED_PERIODS: u64 = 3;
 /// Pairs whose reconciliations change nothing wait 2, 4, ... up to 2 to this many periods.
 const BACKOFF_MAX: u8 = 6;
+/// A peer that has not been read to its end by then is too slow, or means ill.
+const PULL_PERIODS: u64 = 20;
 const ALL_BUCKETS: u64 = u64::MAX;
 
 impl<const N: usize> Swim<N> {
@@ -96,11 +101,12 @@ impl<const N: usize> Swim<N> {
             return false;
         }
         let deadline = now + self.pull_timeout();
+        let end = now + self.period.scale(PULL_PERIODS, 1);
         let Some(place) = self.pulls.iter_mut().find(|pull| pull.stage == PullStage::Free) else {
             self.stats.overflows = self.stats.overflows.wrapping_add(1);
             return false;
         };
-        *place = Pull { stage, peer, buckets, owed: true, tries: 1, deadline, ..Pull::FREE };
+        *place = Pull { stage, peer, buckets, owed: true, tries: 1, deadline, end, ..Pull::FREE };
         true
     }
 
@@ -148,7 +154,9 @@ impl<const N: usize> Swim<N> {
         let deadline = now + self.pull_timeout();
         let pull = &mut self.pulls[at];
         pull.changed |= changed;
-        if page.next == 0 {
+        if page.next == 0 || pull.end <= now {
+            let whole = pull.stage == PullStage::Ask && pull.buckets == ALL_BUCKETS;
+            self.synced |= whole && page.next == 0;
             self.end_pull(now, at);
         } else {
             pull.stage = PullStage::Ask;
@@ -160,12 +168,9 @@ impl<const N: usize> Swim<N> {
         }
     }
 
-    /// A peer's table has been read to its end.
+    /// A peer's table has been read to its end, or is given up.
     fn end_pull(&mut self, now: Instant, at: usize) {
         let pull = core::mem::replace(&mut self.pulls[at], Pull::FREE);
-        if pull.stage == PullStage::Ask && pull.buckets == ALL_BUCKETS {
-            self.synced = true;
-        }
         let Some(slot) = self.table.find(pull.peer) else { return };
         let period = self.period;
         let row = self.table.row_mut(slot);
@@ -180,12 +185,13 @@ impl<const N: usize> Swim<N> {
     /// Requests that were not answered: repeated, then given up.
     pub(super) fn pulls_due(&mut self, now: Instant) {
         let deadline = now + self.pull_timeout();
-        for pull in &mut self.pulls {
+        for at in 0..self.pulls.len() {
+            let pull = &mut self.pulls[at];
             if pull.stage == PullStage::Free || pull.deadline > now {
                 continue;
             }
-            if pull.tries == TRIES {
-                *pull = Pull::FREE;
+            if pull.tries == TRIES || pull.end <= now {
+                self.end_pull(now, at);
             } else {
                 pull.tries += 1;
                 pull.owed = true;

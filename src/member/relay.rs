@@ -50,7 +50,8 @@ impl<const N: usize> Swim<N> {
     /// A member asks this node to ping another.
     pub(super) fn hear_ping_req(&mut self, now: Instant, requester: Address, request: PingReq) {
         let PingReq { number: requested, target } = request;
-        if target == self.own().address || target == requester {
+        let held = self.table.find(target).is_some();
+        if target == self.own().address || target == requester || !held {
             return;
         }
         let number = self.draw_token();

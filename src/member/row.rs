@@ -99,9 +99,13 @@ pub(crate) struct Row {
     pub(crate) pull_after: Instant,
     pub(crate) fruitless_pulls: u8,
 
-    /// Accusations by it that counted in the protocol period that is numbered so.
+    /// Until when it is not told again what is held about it.
+    pub(crate) tell_after: Instant,
+    /// What it has asked for, and its accusations that counted, in the protocol period that is
+    /// numbered so.
+    pub(crate) requests: u8,
     pub(crate) accusations: u8,
-    pub(crate) accusations_period: u16,
+    pub(crate) budget_period: u16,
     /// Who accuses it; the first is not a confirmation.
     pub(crate) accusers: [Option<Slot>; ACCUSERS],
     /// How often its news was sent.
@@ -116,8 +120,8 @@ pub(crate) struct Row {
     pub(crate) rtt_us: u32,
     pub(crate) life: Option<[u8; 4]>,
     pub(crate) id: u64,
-    pub(crate) protocol_low: u8,
-    pub(crate) protocol_high: u8,
+    /// Its bucket in the reconciliation.
+    pub(crate) bucket: u8,
 
     /// The next row with the same hash; of a free row, the next free one.
     pub(crate) chained: Option<Slot>,
@@ -127,6 +131,8 @@ pub(crate) struct Row {
     pub(crate) news: Link,
     pub(crate) owed: Link,
     pub(crate) events: Link,
+    /// Among the failed rows, or those that left.
+    pub(crate) gone: Link,
 
     pub(crate) name: String<NAME_BYTES, u8>,
     pub(crate) tags: String<TAGS_BYTES, u8>,
@@ -143,8 +149,10 @@ impl Row {
         heard: None,
         pull_after: Instant::ZERO,
         fruitless_pulls: 0,
+        tell_after: Instant::ZERO,
+        requests: 0,
         accusations: 0,
-        accusations_period: 0,
+        budget_period: 0,
         accusers: [None; ACCUSERS],
         sent: 0,
         told: 0,
@@ -153,14 +161,14 @@ impl Row {
         rtt_us: 0,
         life: None,
         id: 0,
-        protocol_low: 0,
-        protocol_high: 0,
+        bucket: 0,
         chained: None,
         order_at: 0,
         heap_at: 0,
         news: Link::NONE,
         owed: Link::NONE,
         events: Link::NONE,
+        gone: Link::NONE,
         name: String::new(),
         tags: String::new(),
     };

@@ -50,6 +50,10 @@ pub struct Swim<const N: usize> {
     pub(super) life: [u8; 4],
     /// The epoch that the node was started with; the fleet may have raised it since.
     pub(super) first_epoch: u64,
+    /// In which period an accusation worsened the health last, and until when another life of this
+    /// address is not answered again.
+    pub(super) accused_period: Option<u16>,
+    pub(super) answer_life_after: Instant,
     pub(super) leaving: Leaving,
 
     pub(super) rng: Rng,
@@ -74,8 +78,11 @@ pub struct Swim<const N: usize> {
     pub(super) seeds: Vec<Address, SEEDS>,
     pub(super) next_seed: u8,
     pub(super) join_delay: Duration,
-    /// The failed row that was knocked at last had this age.
-    pub(super) knocked: Option<Instant>,
+    /// The seeds that `join` named, as bits, until each is a live row, has refused, or has been
+    /// asked for long enough.
+    pub(super) wanted_seeds: u32,
+    /// The failed row that was knocked at last.
+    pub(super) knocked: Option<Slot>,
     pub(super) answers: Deque<Answer, ANSWERS>,
     pub(super) hellos: u8,
     /// A peer saw another source address than the advertised one: so it is always sent along.
@@ -111,6 +118,8 @@ impl<const N: usize> Swim<N> {
         lifeguard: false,
         life: [0; 4],
         first_epoch: 0,
+        accused_period: None,
+        answer_life_after: Instant::ZERO,
         leaving: Leaving::No,
         rng: Rng::new(0),
         secret: (0, 0),
@@ -128,6 +137,7 @@ impl<const N: usize> Swim<N> {
         seeds: Vec::new(),
         next_seed: 0,
         join_delay: Duration::ZERO,
+        wanted_seeds: 0,
         knocked: None,
         answers: Deque::new(),
         hellos: 0,
@@ -189,6 +199,8 @@ impl<const N: usize> Swim<N> {
     fn reset(&mut self, index_key: (u64, u64)) {
         self.table.reset(index_key);
         self.cluster.clear();
+        self.accused_period = None;
+        self.answer_life_after = Instant::ZERO;
         self.leaving = Leaving::No;
         self.tokens_drawn = 0;
         self.timers = Timers::EMPTY;
@@ -202,6 +214,7 @@ impl<const N: usize> Swim<N> {
         self.details_missing = false;
         self.seeds.clear();
         self.next_seed = 0;
+        self.wanted_seeds = 0;
         self.knocked = None;
         self.answers.clear();
         self.hellos = 0;
@@ -225,15 +238,19 @@ impl<const N: usize> Swim<N> {
         if !self.is_running() || self.leaving != Leaving::No {
             return Err(JoinError::Leaving);
         }
-        if !self.seeds.contains(&seed) {
+        if seed == self.own().address {
+            return Ok(());
+        }
+        let known = self.seeds.iter().position(|known| *known == seed);
+        let at = known.unwrap_or(self.seeds.len());
+        if known.is_none() {
             self.seeds.push(seed).map_err(|_| JoinError::Full)?;
         }
-        if seed != self.own().address && !self.has_company() {
-            self.join_delay = JOIN_DELAY_FIRST;
-            self.timers.set(Timer::Join, now);
-            if self.heard.is_none() && self.timers.get(Timer::NoAnswer).is_none() {
-                self.timers.set(Timer::NoAnswer, now + NO_ANSWER_AFTER);
-            }
+        self.wanted_seeds |= 1 << at;
+        self.join_delay = JOIN_DELAY_FIRST;
+        self.timers.set(Timer::Join, now);
+        if self.heard.is_none() && self.timers.get(Timer::NoAnswer).is_none() {
+            self.timers.set(Timer::NoAnswer, now + NO_ANSWER_AFTER);
         }
         Ok(())
     }
@@ -319,8 +336,7 @@ impl<const N: usize> Swim<N> {
 
     /// Whether another live row is known, or there is nothing to join.
     pub(super) fn has_joined(&self) -> bool {
-        let own = self.own().address;
-        self.has_company() || self.seeds.iter().all(|seed| *seed == own)
+        self.has_company() || self.seeds.is_empty()
     }
 
     pub(super) fn is_partial(&self) -> bool {

@@ -24,6 +24,10 @@ fn owed_link(row: &mut Row) -> &mut Link {
     &mut row.owed
 }
 
+fn gone_link(row: &mut Row) -> &mut Link {
+    &mut row.gone
+}
+
 fn event_link(row: &mut Row) -> &mut Link {
     &mut row.events
 }
@@ -46,6 +50,11 @@ pub(crate) struct Table<const N: usize> {
     pub(crate) news: News,
     owed: List,
     events: List,
+    /// Rows that failed and rows that left, those that did so first in front.
+    failed: List,
+    left: List,
+    /// The row that is being worked on: it is not evicted.
+    pinned: Option<Slot>,
     /// Rows that are gone and that the application knew.
     forgotten: Deque<Forgotten, FORGOTTEN_EVENTS>,
     pub(crate) events_lost: u32,
@@ -70,15 +79,15 @@ fn address_hash(address: Address) -> u64 {
 }
 
 /// The bucket of an address in the reconciliation, and what a live row adds to its digest.
-fn digest_of(address: Address, incarnation: Incarnation) -> (usize, u32) {
+fn digest_of(address: Address, incarnation: Incarnation) -> (u8, u32) {
     let hash = address_hash(address);
     let sum = mix(mix(hash ^ incarnation.epoch) ^ u64::from(incarnation.refutation));
-    ((hash >> 58) as usize, sum as u32)
+    ((hash >> 58) as u8, sum as u32)
 }
 
 /// The bucket of an address.
-pub(crate) fn bucket_of(address: Address) -> usize {
-    (address_hash(address) >> 58) as usize
+fn bucket_of(address: Address) -> u8 {
+    (address_hash(address) >> 58) as u8
 }
 
 impl<const N: usize> Table<N> {
@@ -95,6 +104,9 @@ impl<const N: usize> Table<N> {
         news: News::EMPTY,
         owed: List::EMPTY,
         events: List::EMPTY,
+        failed: List::EMPTY,
+        left: List::EMPTY,
+        pinned: None,
         forgotten: Deque::new(),
         events_lost: 0,
     };
@@ -104,17 +116,20 @@ impl<const N: usize> Table<N> {
         for row in self.rows.iter_mut().take(usize::from(self.used)) {
             *row = Row::EMPTY;
         }
-        self.heads = [None; N];
+        self.heads.fill(None);
         self.free = None;
         self.used = 0;
         self.key = key;
         self.counts = [0; 4];
         self.digests = [0; BUCKETS];
-        self.order = Order::EMPTY;
-        self.deadlines = Heap::EMPTY;
+        self.order.clear();
+        self.deadlines.clear_all();
         self.news = News::EMPTY;
         self.owed = List::EMPTY;
         self.events = List::EMPTY;
+        self.failed = List::EMPTY;
+        self.left = List::EMPTY;
+        self.pinned = None;
         self.forgotten.clear();
         self.events_lost = 0;
     }
@@ -193,6 +208,7 @@ impl<const N: usize> Table<N> {
         let head = self.head(address);
         let row = &mut self.rows[slot.index()];
         *row = Row { address, state, incarnation, since: now, ..Row::EMPTY };
+        row.bucket = bucket_of(address);
         row.chained = self.heads[head];
         self.heads[head] = Some(slot);
         self.enter(slot);
@@ -205,7 +221,7 @@ impl<const N: usize> Table<N> {
             return Slot::new(usize::from(self.used) - 1);
         }
         if self.free.is_none() {
-            let oldest = self.oldest(State::Left).or_else(|| self.oldest(State::Failed))?;
+            let oldest = self.oldest(self.left).or_else(|| self.oldest(self.failed))?;
             self.remove(oldest);
         }
         let slot = self.free?;
@@ -213,12 +229,31 @@ impl<const N: usize> Table<N> {
         Some(slot)
     }
 
-    fn oldest(&self, state: State) -> Option<Slot> {
-        if self.count(state) == 0 {
-            return None;
-        }
-        let rows = self.rows_from(0).filter(|(slot, row)| row.state == state && *slot != Slot::OWN);
-        rows.min_by_key(|(_, row)| row.since).map(|(slot, _)| slot)
+    /// The first row of the list that may be evicted.
+    fn oldest(&self, list: List) -> Option<Slot> {
+        let first = list.first()?;
+        if self.pinned == Some(first) { self.row(first).gone.next } else { Some(first) }
+    }
+
+    /// Whether a newcomer would find room.
+    pub(crate) fn has_room(&self) -> bool {
+        let taken = usize::from(self.used) == N && self.free.is_none();
+        !taken || self.oldest(self.left).is_some() || self.oldest(self.failed).is_some()
+    }
+
+    /// The failed row after this one, from the newest failure to the oldest and round again; the
+    /// newest where there is none.
+    pub(crate) fn next_failed(&self, after: Option<Slot>) -> Option<Slot> {
+        let held = after.filter(|slot| {
+            let row = self.row(*slot);
+            row.is_used() && row.state == State::Failed
+        });
+        held.and_then(|slot| self.row(slot).gone.previous).or(self.failed.last())
+    }
+
+    /// Keeps the row from being evicted while it is worked on, and no other.
+    pub(crate) fn pin(&mut self, slot: Option<Slot>) {
+        self.pinned = slot;
     }
 
     /// Takes a row out. The node's own row is never taken out.
@@ -276,6 +311,11 @@ impl<const N: usize> Table<N> {
         if row.incarnation != incarnation {
             row.flags.clear(Flags::DETAILS_KNOWN);
         }
+        if row.incarnation.epoch != incarnation.epoch {
+            // Another life: what was known of the last one says nothing of it.
+            row.life = None;
+            row.alias = 0;
+        }
         row.incarnation = incarnation;
         row.state = state;
         self.enter(slot);
@@ -287,8 +327,16 @@ impl<const N: usize> Table<N> {
         self.counts[row.state as usize] += 1;
         if row.state.is_live() {
             let (bucket, sum) = digest_of(row.address, row.incarnation);
-            self.digests[bucket] = self.digests[bucket].wrapping_add(sum);
+            let digest = &mut self.digests[usize::from(bucket)];
+            *digest = digest.wrapping_add(sum);
         }
+        // An own row that has left is not evicted.
+        let gone = match row.state {
+            State::Failed => &mut self.failed,
+            State::Left if slot != Slot::OWN => &mut self.left,
+            State::Alive | State::Suspect | State::Left => return,
+        };
+        gone.push(&mut self.rows, slot, gone_link);
     }
 
     /// Counts a row out.
@@ -297,7 +345,12 @@ impl<const N: usize> Table<N> {
         self.counts[row.state as usize] -= 1;
         if row.state.is_live() {
             let (bucket, sum) = digest_of(row.address, row.incarnation);
-            self.digests[bucket] = self.digests[bucket].wrapping_sub(sum);
+            let digest = &mut self.digests[usize::from(bucket)];
+            *digest = digest.wrapping_sub(sum);
+        }
+        if row.gone.linked {
+            let gone = if row.state == State::Failed { &mut self.failed } else { &mut self.left };
+            gone.remove(&mut self.rows, slot, gone_link);
         }
     }
 

@@ -148,7 +148,7 @@ fn two_nodes_meet() {
     assert_eq!(world.peers[b].node.member(address(1)).unwrap().name, "node-1");
     assert!(world.peers[b].events.contains(&Event::Joined));
     assert_eq!(world.changes(a, 2), [Change::Joined]);
-    assert_eq!(world.changes(b, 1), [Change::Joined, Change::Updated]);
+    assert_eq!(world.changes(b, 1), [Change::Joined]);
 }
 
 #[test]

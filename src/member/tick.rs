@@ -76,7 +76,7 @@ impl<const N: usize> Swim<N> {
 
     fn period_due(&mut self, now: Instant) {
         self.hellos = 0;
-        if self.partial_until.is_some_and(|until| until <= now) {
+        if self.partial_until.is_some_and(|until| until <= now) && self.table.has_room() {
             self.partial_until = None;
             self.notices.partial(false);
         }

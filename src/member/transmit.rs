@@ -7,9 +7,8 @@ use super::reconcile::PullStage;
 use super::relay::RelayStage;
 use super::row::{Flags, Row, Slot};
 use super::swim::{Leaving, Swim};
-use super::table::bucket_of;
 use crate::address::Address;
-use crate::limits::MTU_BYTES;
+use crate::limits::{GOSSIP_TICKS_PER_PERIOD, MTU_BYTES};
 use crate::node::Transmit;
 use crate::time::Instant;
 use crate::wire::{
@@ -26,7 +25,9 @@ fn rumour_of(rows: &[Row], slot: Slot) -> Rumour {
     let accusers = row.accusers.iter().flatten().count();
     let accuser = if matches!(row.state, State::Suspect | State::Failed) && accusers > 0 {
         let turn = usize::from(row.sent) % accusers;
-        row.accusers.iter().flatten().nth(turn).map(|slot| rows[slot.index()].address)
+        // A row that came to be after the suspicion has the place of an accuser that is gone.
+        let accuser = row.accusers.iter().flatten().nth(turn).map(|slot| &rows[slot.index()]);
+        accuser.filter(|accuser| accuser.is_used() && accuser.since <= row.since)
     } else {
         None
     };
@@ -34,8 +35,7 @@ fn rumour_of(rows: &[Row], slot: Slot) -> Rumour {
         address: row.address,
         incarnation: row.incarnation,
         state: row.state,
-        // The place of an accuser that is gone may be empty.
-        accuser: accuser.filter(|address| *address != Address::NONE),
+        accuser: accuser.map(|row| row.address),
     }
 }
 
@@ -56,12 +56,12 @@ impl<const N: usize> Swim<N> {
         let mut builder = Builder::new(buffer);
         let to = self
             .build_ping(now, &mut builder)
-            .or_else(|| self.build_owed(&mut builder))
-            .or_else(|| self.build_relay(&mut builder))
-            .or_else(|| self.build_ping_req(&mut builder))
+            .or_else(|| self.build_owed(now, &mut builder))
+            .or_else(|| self.build_relay(now, &mut builder))
+            .or_else(|| self.build_ping_req(now, &mut builder))
             .or_else(|| self.build_answer(now, &mut builder))
             .or_else(|| self.build_pull(&mut builder))
-            .or_else(|| self.build_gossip(&mut builder))?;
+            .or_else(|| self.build_gossip(now, &mut builder))?;
         header::seal(&self.cluster, &mut builder);
         let len = builder.len();
         self.stats.datagrams_out = self.stats.datagrams_out.wrapping_add(1);
@@ -69,18 +69,13 @@ impl<const N: usize> Swim<N> {
         Some(Transmit { to, len })
     }
 
-    /// Starts a datagram to this address.
-    fn begin(&self, builder: &mut Builder<'_>, to: Address, announce: bool) {
-        let slot = self.table.find(to);
-        let unknown = slot.is_some_and(|slot| {
-            let row = self.table.row(slot);
-            row.is_live() && !row.flags.has(Flags::DETAILS_KNOWN)
-        });
+    /// Starts a datagram; `announce` says that the advertised address is to stand in it.
+    fn begin(&self, builder: &mut Builder<'_>, announce: bool, wants_details: bool) {
         let own = self.own();
         let header = Header {
             advertised: (announce || self.announce).then_some(own.address),
             partial: self.is_partial(),
-            wants_details: unknown && self.leaving == Leaving::No,
+            wants_details,
             leaving: self.leaving != Leaving::No,
             incarnation: own.incarnation,
             digest: self.table.digest(),
@@ -91,12 +86,17 @@ impl<const N: usize> Swim<N> {
 
     /// Appends what the receiver should hear about itself, and as much news as there is room for.
     /// `false` if there was none.
-    fn put_rumours(&mut self, builder: &mut Builder<'_>, to: Slot) -> bool {
+    fn put_rumours(&mut self, builder: &mut Builder<'_>, to: Slot, now: Instant) -> bool {
         let limit = self.transmit_limit();
         let row = self.table.row(to);
         let tell = row.flags.has(Flags::TELL) || row.state == State::Suspect;
         let told = tell.then(|| self.table.rumour(to, rumour_of));
-        self.table.row_mut(to).flags.clear(Flags::TELL);
+        let again = now + self.period.scale(1, GOSSIP_TICKS_PER_PERIOD);
+        let row = self.table.row_mut(to);
+        row.flags.clear(Flags::TELL);
+        if tell {
+            row.tell_after = again;
+        }
         let table = &mut self.table;
         builder.section(kind::RUMOURS, |b| {
             let start = b.len();
@@ -123,14 +123,16 @@ impl<const N: usize> Swim<N> {
         if self.probe.stage == Stage::Direct {
             self.probe.sent = Some(now);
         }
-        self.begin(builder, to, false);
+        let row = self.table.row(slot);
+        let unknown = !row.flags.has(Flags::DETAILS_KNOWN);
+        self.begin(builder, false, unknown && self.leaving == Leaving::No);
         probe::encode_number(builder, kind::PING, self.probe.number);
-        self.put_rumours(builder, slot);
+        self.put_rumours(builder, slot, now);
         Some(to)
     }
 
     /// Acks, details, questions, and what a member should hear about itself.
-    fn build_owed(&mut self, builder: &mut Builder<'_>) -> Option<Address> {
+    fn build_owed(&mut self, now: Instant, builder: &mut Builder<'_>) -> Option<Address> {
         let slot = self.table.next_owed()?;
         let row = self.table.row_mut(slot);
         let flags = row.flags;
@@ -139,18 +141,18 @@ impl<const N: usize> Swim<N> {
         row.flags.clear(Flags::ASK);
         row.flags.clear(Flags::NEWS);
         let (to, number) = (row.address, row.ack);
-        self.begin(builder, to, false);
+        self.begin(builder, false, flags.has(Flags::ASK));
         if flags.has(Flags::ACK) {
             probe::encode_number(builder, kind::ACK, number);
         }
         if flags.has(Flags::DETAILS_OWED) {
             self.own_details().encode(builder);
         }
-        self.put_rumours(builder, slot);
+        self.put_rumours(builder, slot, now);
         Some(to)
     }
 
-    fn build_relay(&mut self, builder: &mut Builder<'_>) -> Option<Address> {
+    fn build_relay(&mut self, now: Instant, builder: &mut Builder<'_>) -> Option<Address> {
         let owed = |stage| {
             matches!(stage, RelayStage::PingOwed | RelayStage::AckOwed | RelayStage::NackOwed)
         };
@@ -165,15 +167,15 @@ impl<const N: usize> Swim<N> {
             RelayStage::Free | RelayStage::Waiting | RelayStage::Missed => return None,
         };
         relay.stage = next;
-        self.begin(builder, to, false);
+        self.begin(builder, false, false);
         probe::encode_number(builder, kind, number);
         if let Some(slot) = self.table.find(to) {
-            self.put_rumours(builder, slot);
+            self.put_rumours(builder, slot, now);
         }
         Some(to)
     }
 
-    fn build_ping_req(&mut self, builder: &mut Builder<'_>) -> Option<Address> {
+    fn build_ping_req(&mut self, now: Instant, builder: &mut Builder<'_>) -> Option<Address> {
         while self.probe.owed != 0 {
             let at = self.probe.owed.trailing_zeros() as usize;
             self.probe.owed &= self.probe.owed - 1;
@@ -181,10 +183,10 @@ impl<const N: usize> Swim<N> {
             let Some((to, slot)) = helper.and_then(|to| Some((to, self.table.find(to)?))) else {
                 continue;
             };
-            self.begin(builder, to, false);
+            self.begin(builder, false, false);
             let request = PingReq { number: self.probe.number, target: self.probe.target };
             request.encode(builder);
-            self.put_rumours(builder, slot);
+            self.put_rumours(builder, slot, now);
             return Some(to);
         }
         None
@@ -196,23 +198,23 @@ impl<const N: usize> Swim<N> {
                 Reply::Hello { echo } => self.build_hello(now, builder, to, echo),
                 Reply::Challenge { echo, observed } => {
                     let token = self.token_for(to, now);
-                    self.begin(builder, to, echo.is_some());
+                    self.begin(builder, echo.is_some(), false);
                     Challenge { token, echo, observed }.encode(builder);
                     if builder.len() > usize::from(fits) {
                         // Rather without the address that was seen than not at all.
-                        self.begin(builder, to, echo.is_some());
+                        self.begin(builder, echo.is_some(), false);
                         Challenge { token, echo, observed: None }.encode(builder);
                     }
                 }
-                Reply::Refused { reason, ack } => {
-                    self.begin(builder, to, false);
+                Reply::Refused { refused, ack } => {
+                    self.begin(builder, false, false);
                     if let Some(number) = ack {
                         probe::encode_number(builder, kind::ACK, number);
                     }
-                    reason.encode(builder);
+                    refused.encode(builder);
                 }
                 Reply::Page { buckets, first } => {
-                    self.begin(builder, to, false);
+                    self.begin(builder, false, false);
                     Page::encode(builder, buckets, first, |b| self.put_rows(b, buckets, first));
                 }
             }
@@ -232,7 +234,7 @@ impl<const N: usize> Swim<N> {
         to: Address,
         echo: Option<crate::wire::Token>,
     ) {
-        self.begin(builder, to, true);
+        self.begin(builder, true, false);
         let uptime_s = now.since(self.started.unwrap_or(now)).as_millis() / 1_000;
         let hello = Hello {
             token: self.token_for(to, now),
@@ -249,7 +251,7 @@ impl<const N: usize> Swim<N> {
     /// Appends rows of these buckets, and says where the next page begins.
     fn put_rows(&self, builder: &mut Builder<'_>, buckets: u64, first: u16) -> u16 {
         for (slot, row) in self.table.rows_from(usize::from(first)) {
-            if buckets >> bucket_of(row.address) & 1 == 0 {
+            if buckets >> row.bucket & 1 == 0 {
                 continue;
             }
             if builder.room() < RUMOUR_ROOM {
@@ -266,7 +268,7 @@ impl<const N: usize> Swim<N> {
         let pull = self.pulls.iter_mut().find(|pull| active(pull.stage) && pull.owed)?;
         pull.owed = false;
         let pull = *pull;
-        self.begin(builder, pull.peer, false);
+        self.begin(builder, false, false);
         if pull.stage == PullStage::Offer {
             Buckets::encode(builder, self.table.digests());
         } else {
@@ -275,7 +277,7 @@ impl<const N: usize> Swim<N> {
         Some(pull.peer)
     }
 
-    fn build_gossip(&mut self, builder: &mut Builder<'_>) -> Option<Address> {
+    fn build_gossip(&mut self, now: Instant, builder: &mut Builder<'_>) -> Option<Address> {
         while self.gossip_owed > 0 {
             self.gossip_owed -= 1;
             let len = self.table.order.len();
@@ -286,8 +288,8 @@ impl<const N: usize> Swim<N> {
             let at = (self.gossip_from as usize + usize::from(self.gossip_owed)) % len;
             let Some(slot) = self.table.order.at(at) else { continue };
             let to = self.table.row(slot).address;
-            self.begin(builder, to, false);
-            if self.put_rumours(builder, slot) {
+            self.begin(builder, false, false);
+            if self.put_rumours(builder, slot, now) {
                 return Some(to);
             }
         }

@@ -89,6 +89,10 @@ pub struct Stats {
     pub rows_refused: u32,
     /// Accusations ignored because their sender had made too many.
     pub accusations_ignored: u32,
+    /// Requests ignored because their sender had made too many.
+    pub requests_ignored: u32,
+    /// Statements ignored because their epoch is further ahead than any clock.
+    pub epochs_ignored: u32,
     /// Answers, relayed pings or pulls dropped because their places were taken.
     pub overflows: u32,
     /// Events about forgotten rows that were lost because too many were not read.
@@ -112,6 +116,8 @@ impl Stats {
         reconciliations: 0,
         rows_refused: 0,
         accusations_ignored: 0,
+        requests_ignored: 0,
+        epochs_ignored: 0,
         overflows: 0,
         events_lost: 0,
         rtt_us: 0,

@@ -4,7 +4,7 @@
 //! encode everything again to find out whether the encoding was the shortest.
 
 use crate::address::Address;
-use crate::limits::{EPOCH_END, MTU_BYTES};
+use crate::limits::{EPOCH_END, MTU_BYTES, REFUTATION_END};
 use crate::member::Incarnation;
 
 /// Bytes that are not the encoding of what they should be.
@@ -51,7 +51,7 @@ pub(super) fn take_text(bytes: &[u8]) -> Result<(&str, &[u8]), Malformed> {
 }
 
 /// Takes an incarnation: the epoch in 6 bytes little endian, the refutation as a varint. An epoch
-/// of 2^42 or more is malformed.
+/// of 2^42 or more, or a refutation of 2^31 or more, is malformed.
 pub(super) fn take_incarnation(bytes: &[u8]) -> Result<(Incarnation, &[u8]), Malformed> {
     let ([a, b, c, d, e, f], rest) = take_array::<6>(bytes)?;
     let epoch = u64::from_le_bytes([a, b, c, d, e, f, 0, 0]);
@@ -59,6 +59,9 @@ pub(super) fn take_incarnation(bytes: &[u8]) -> Result<(Incarnation, &[u8]), Mal
         return Err(Malformed);
     }
     let (refutation, rest) = take_varint(rest)?;
+    if refutation >= REFUTATION_END {
+        return Err(Malformed);
+    }
     Ok((Incarnation { epoch, refutation }, rest))
 }
 
@@ -168,6 +171,7 @@ impl<'a> Builder<'a> {
     /// Appends an incarnation, whose epoch is below 2^42.
     pub(super) fn put_incarnation(&mut self, incarnation: Incarnation) -> bool {
         debug_assert!(incarnation.epoch < EPOCH_END, "nobody would accept this epoch");
+        debug_assert!(incarnation.refutation < REFUTATION_END, "nor this refutation");
         let [epoch @ .., _, _] = incarnation.epoch.to_le_bytes();
         self.all(|b| b.put_bytes(&epoch) && b.put_varint(incarnation.refutation))
     }

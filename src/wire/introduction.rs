@@ -156,7 +156,16 @@ impl Challenge {
     }
 }
 
-/// Why a node refused an introduction: 1 byte.
+/// An introduction is refused: 5 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The token of the hello that is refused.
+    pub echo: Token,
+    /// Why.
+    pub reason: Refusal,
+}
+
+/// Why a node refused an introduction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Refusal {
@@ -168,19 +177,23 @@ pub enum Refusal {
     Conflict = 3,
 }
 
-impl Refusal {
+impl Refused {
     pub(super) fn decode(body: &[u8]) -> Result<Self, Malformed> {
-        match whole_array(body)? {
-            [1] => Ok(Self::Full),
-            [2] => Ok(Self::Protocol),
-            [3] => Ok(Self::Conflict),
-            _ => Err(Malformed),
-        }
+        let [a, b, c, d, reason] = whole_array(body)?;
+        let reason = match reason {
+            1 => Refusal::Full,
+            2 => Refusal::Protocol,
+            3 => Refusal::Conflict,
+            _ => return Err(Malformed),
+        };
+        Ok(Self { echo: Token([a, b, c, d]), reason })
     }
 
     /// Appends the section.
-    pub fn encode(self, builder: &mut Builder<'_>) -> bool {
-        builder.section(kind::REFUSED, |b| b.put_bytes(&[self as u8]))
+    pub fn encode(&self, builder: &mut Builder<'_>) -> bool {
+        builder.section(kind::REFUSED, |b| {
+            b.put_bytes(&self.echo.0) && b.put_bytes(&[self.reason as u8])
+        })
     }
 }
 

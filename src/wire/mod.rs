@@ -16,7 +16,7 @@ mod tests;
 
 pub use codec::{Builder, Malformed, Token};
 pub use header::Header;
-pub use introduction::{Challenge, Details, Hello, Refusal};
+pub use introduction::{Challenge, Details, Hello, Refusal, Refused};
 pub use probe::PingReq;
 pub use reconcile::{Buckets, Page, PageRequest};
 pub use rumour::{Rumour, Rumours};
@@ -82,7 +82,7 @@ pub enum Section<'a> {
     /// [`kind::BUCKETS`].
     Buckets(Buckets<'a>),
     /// [`kind::REFUSED`].
-    Refused(Refusal),
+    Refused(Refused),
     /// A type that this version does not know.
     Unknown(u8),
 }
@@ -101,7 +101,7 @@ impl<'a> Section<'a> {
             kind::PAGE_REQUEST => Self::PageRequest(PageRequest::decode(body)?),
             kind::PAGE => Self::Page(Page::decode(body)?),
             kind::BUCKETS => Self::Buckets(Buckets::decode(body)?),
-            kind::REFUSED => Self::Refused(Refusal::decode(body)?),
+            kind::REFUSED => Self::Refused(Refused::decode(body)?),
             unknown => Self::Unknown(unknown),
         })
     }
@@ -152,10 +152,15 @@ pub fn open<'a>(cluster: &str, bytes: &'a [u8]) -> Result<Datagram<'a>, Reject> 
     }
     let rest = header::check(cluster, bytes)?;
     let (header, sections) = Header::decode(rest).map_err(|Malformed| Reject::Malformed)?;
-    for section in Sections(sections) {
-        if section.is_err() {
+    // At most one section of each type: what one datagram can ask for is bounded.
+    let mut seen = 0_u64;
+    let mut rest = Sections(sections);
+    while let Some(&kind) = rest.0.first() {
+        let bit = 1_u64.checked_shl(u32::from(kind)).unwrap_or(0);
+        if seen & bit != 0 || !matches!(rest.next(), Some(Ok(_))) {
             return Err(Reject::Malformed);
         }
+        seen |= bit;
     }
     Ok(Datagram { header, sections })
 }

@@ -8,8 +8,8 @@ use crate::limits::{BUCKETS, MTU_BYTES};
 use crate::member::{Incarnation, State};
 use crate::wire::codec::{Builder, Token};
 use crate::wire::{
-    Buckets, Challenge, Details, Header, Hello, Page, PageRequest, PingReq, Refusal, Rumour,
-    Section, header, kind, open, probe,
+    Buckets, Challenge, Details, Header, Hello, Page, PageRequest, PingReq, Refusal, Refused,
+    Rumour, Section, header, kind, open, probe,
 };
 
 const V4: Address = Address::v4([10, 0, 0, 1], 6434);
@@ -60,7 +60,7 @@ const ENCODERS: [(&str, Encode); 13] = [
         }) && complete
     }),
     ("buckets", |b| Buckets::encode(b, &[7; BUCKETS])),
-    ("refusal", |b| Refusal::Full.encode(b)),
+    ("refused", |b| Refused { echo: Token([1; 4]), reason: Refusal::Full }.encode(b)),
     ("address", |b| b.put_address(V6)),
 ];
 
@@ -184,7 +184,8 @@ fn sections_come_out_in_the_order_that_they_went_in() {
     assert!(HELLO.encode(&mut builder));
     assert!(probe::encode_number(&mut builder, kind::ACK, Token([6; 4])));
     assert!(builder.section(200, |b| b.put_bytes(&[1, 2, 3])));
-    assert!(Refusal::Conflict.encode(&mut builder));
+    let refused = Refused { echo: Token([3; 4]), reason: Refusal::Conflict };
+    assert!(refused.encode(&mut builder));
     header::seal(CLUSTER, &mut builder);
     let datagram = open(CLUSTER, builder.bytes()).unwrap();
     assert_eq!(datagram.header, HEADER);
@@ -194,7 +195,7 @@ fn sections_come_out_in_the_order_that_they_went_in() {
             Section::Hello(HELLO),
             Section::Ack(Token([6; 4])),
             Section::Unknown(200),
-            Section::Refused(Refusal::Conflict),
+            Section::Refused(refused),
         ]
     );
 }

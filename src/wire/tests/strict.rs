@@ -157,13 +157,14 @@ fn bodies_of_a_fixed_size_have_that_size() {
     }
     for reason in 0..=255 {
         if (1..=3).contains(&reason) {
-            accepted(kind::REFUSED, &[reason]);
+            accepted(kind::REFUSED, &[9, 9, 9, 9, reason]);
         } else {
-            malformed(kind::REFUSED, &[reason]);
+            malformed(kind::REFUSED, &[9, 9, 9, 9, reason]);
         }
     }
     malformed(kind::REFUSED, &[]);
-    malformed(kind::REFUSED, &[1, 1]);
+    malformed(kind::REFUSED, &[9, 9, 9, 9]);
+    malformed(kind::REFUSED, &[9, 9, 9, 9, 1, 1]);
 }
 
 #[test]
