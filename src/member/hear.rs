@@ -322,7 +322,14 @@ impl<const N: usize> Swim<N> {
 
     fn arm_suspicion(&mut self, slot: Slot) {
         let end = self.suspicion_end(slot);
-        self.table.set_deadline(slot, Some(end));
+        let told = self.table.row(slot).since + self.told_again_after();
+        self.table.set_deadline(slot, Some(end.min(told)));
+    }
+
+    /// How often a member is told that it is suspected. Its suspicion may last long when this node
+    /// is not well, and be old news to everybody else.
+    fn told_again_after(&self) -> Duration {
+        suspicion::minimum(self.period, self.table.live()).scale(3, 1)
     }
 
     /// The deadline of a row has come: a suspicion ends, a dead row expires.
@@ -333,7 +340,9 @@ impl<const N: usize> Swim<N> {
             State::Suspect => {
                 let end = self.suspicion_end(slot);
                 if end > now {
-                    self.table.set_deadline(slot, Some(end));
+                    self.table.owe(slot, Flags::TELL);
+                    let told = now + self.told_again_after();
+                    self.table.set_deadline(slot, Some(end.min(told)));
                     return;
                 }
                 self.apply(now, slot, incarnation, State::Failed, None);

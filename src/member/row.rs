@@ -61,6 +61,13 @@ impl Flags {
         self.0 & other.0 != 0
     }
 
+    /// Whether this, and nothing else that makes a datagram necessary, is set.
+    pub(crate) const fn is_only(self, what: Self) -> bool {
+        const OWED: u8 =
+            Flags::ACK.0 | Flags::TELL.0 | Flags::DETAILS_OWED.0 | Flags::ASK.0 | Flags::NEWS.0;
+        self.0 & OWED == what.0
+    }
+
     pub(crate) const fn set(&mut self, other: Self) {
         self.0 |= other.0;
     }

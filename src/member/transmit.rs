@@ -87,7 +87,17 @@ impl<const N: usize> Swim<N> {
     /// Appends what the receiver should hear about itself, and as much news as there is room for.
     /// `false` if there was none.
     fn put_rumours(&mut self, builder: &mut Builder<'_>, to: Slot, now: Instant) -> bool {
-        let limit = self.transmit_limit();
+        self.put_rumours_up_to(self.transmit_limit(), builder, to, now)
+    }
+
+    /// The same, with news that is sent up to `limit` times: with none, if that is 0.
+    fn put_rumours_up_to(
+        &mut self,
+        limit: u8,
+        builder: &mut Builder<'_>,
+        to: Slot,
+        now: Instant,
+    ) -> bool {
         let row = self.table.row(to);
         let tell = row.flags.has(Flags::TELL) || row.state == State::Suspect;
         let told = tell.then(|| self.table.rumour(to, rumour_of));
@@ -104,6 +114,9 @@ impl<const N: usize> Swim<N> {
                 rumour.encode(b);
             }
             table.spread(limit, |rows, slot| {
+                if limit == 0 {
+                    return None;
+                }
                 if slot == to {
                     return Some(false);
                 }
@@ -148,7 +161,9 @@ impl<const N: usize> Swim<N> {
         if flags.has(Flags::DETAILS_OWED) {
             self.own_details().encode(builder);
         }
-        self.put_rumours(builder, slot, now);
+        // Who only has to hear what is held about it is no audience for news: it may well be gone.
+        let limit = if flags.is_only(Flags::TELL) { 0 } else { self.transmit_limit() };
+        self.put_rumours_up_to(limit, builder, slot, now);
         Some(to)
     }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use midge::rng::mix;
+use midge::wire::Section;
 use midge::{Address, wire};
 
 use super::net::between;
@@ -59,16 +60,20 @@ impl World {
         first
     }
 
-    /// Sends bytes in the name of a host. What nodes then send to the address that the bytes claim
-    /// to come from is an answer to this and must not be longer.
+    /// Sends bytes in the name of a host. What nodes then send to a stranger is an answer to this,
+    /// and must not be longer.
     pub(crate) fn inject(&mut self, source: HostId, to: HostId, bytes: &[u8]) {
         let from = self.address(source);
         let opened = CLUSTERS.iter().find_map(|name| wire::open(name, bytes).ok());
-        let advertised = opened.and_then(|datagram| datagram.header.advertised);
-        let claimed = advertised.map_or(Some(source), |address| self.host_of(address));
-        if let Some(claimed) = claimed {
-            self.hosts[claimed].spoofed_bytes.0 += bytes.len() as u64;
-        }
+        let advertised = opened.and_then(|datagram| {
+            // Only a hello is answered where it claims to come from; the rest, at its source.
+            let hello = datagram.sections().any(|section| matches!(section, Section::Hello(_)));
+            datagram.header.advertised.filter(|_| hello)
+        });
+        let claimed = advertised.and_then(|address| self.host_of(address));
+        // A hello in the name of a member is refused at its source.
+        let asked = claimed.filter(|host| self.hosts[*host].stranger).unwrap_or(source);
+        self.hosts[asked].spoofed_bytes.0 += bytes.len() as u64;
         let at = self.now + self.net.delay(&mut self.rng);
         self.trace.line(self.now, [source, to], |out| {
             write!(out, "attacker as {from} -> n{to} {}", words(bytes))
