@@ -84,6 +84,12 @@ impl<const N: usize> Swim<N> {
         header.encode(builder);
     }
 
+    /// Whether the member should be asked for its details by a datagram that goes to it anyway.
+    /// Only what a timer sends asks: an answer that asks for an answer would find no end.
+    fn lacks_details(&self, slot: Slot) -> bool {
+        self.leaving == Leaving::No && !self.table.row(slot).flags.has(Flags::DETAILS_KNOWN)
+    }
+
     /// Appends what the receiver should hear about itself, and as much news as there is room for.
     /// `false` if there was none.
     fn put_rumours(&mut self, builder: &mut Builder<'_>, to: Slot, now: Instant) -> bool {
@@ -136,9 +142,7 @@ impl<const N: usize> Swim<N> {
         if self.probe.stage == Stage::Direct {
             self.probe.sent = Some(now);
         }
-        let row = self.table.row(slot);
-        let unknown = !row.flags.has(Flags::DETAILS_KNOWN);
-        self.begin(builder, false, unknown && self.leaving == Leaving::No);
+        self.begin(builder, false, self.lacks_details(slot));
         probe::encode_number(builder, kind::PING, self.probe.number);
         self.put_rumours(builder, slot, now);
         Some(to)
@@ -303,7 +307,7 @@ impl<const N: usize> Swim<N> {
             let at = (self.gossip_from as usize + usize::from(self.gossip_owed)) % len;
             let Some(slot) = self.table.order.at(at) else { continue };
             let to = self.table.row(slot).address;
-            self.begin(builder, false, false);
+            self.begin(builder, false, self.lacks_details(slot));
             if self.put_rumours(builder, slot, now) {
                 return Some(to);
             }
