@@ -247,7 +247,7 @@ impl<const N: usize> Swim<N> {
     /// The hello, and the ping that may be waiting behind it: who is asked to introduce itself
     /// has not been answered.
     fn build_hello(
-        &self,
+        &mut self,
         now: Instant,
         builder: &mut Builder<'_>,
         to: Address,
@@ -264,6 +264,11 @@ impl<const N: usize> Swim<N> {
         hello.encode(builder);
         if let Some(number) = self.pending_ping(to).or_else(|| self.pending_relay(to)) {
             probe::encode_number(builder, kind::PING, number);
+        }
+        // To whom this is proof enough it may tell the news as well; of what it was told before,
+        // nothing was heard.
+        if let Some(slot) = self.table.find(to).filter(|_| echo.is_some()) {
+            self.put_rumours(builder, slot, now);
         }
     }
 
