@@ -25,7 +25,8 @@ TINY_FLAGS := $(SYMBOLS) -Zunstable-options -Cpanic=immediate-abort -Zlocation-d
 	-Zfmt-debug=none -Cforce-unwind-tables=no -Crelocation-model=static \
 	-Clinker=musl-gcc -Clink-self-contained=no -Lnative=$(NO_UNWIND) \
 	-Clink-arg=-Wl,-z,noseparate-code -Clink-arg=-Wl,-z,norelro -Clink-arg=-Wl,--build-id=none \
-	-Clink-arg=-Wl,--no-eh-frame-hdr -Clink-arg=-Wl,-Map=$(TINY).map
+	-Clink-arg=-Wl,--no-eh-frame-hdr -Clink-arg=-Wl,-z,common-page-size=16 \
+	-Clink-arg=-Wl,-Map=$(TINY).map
 BUILD_STD := -Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size
 
 .PHONY: help setup build test bench lint static tiny size firmware run doc clean
