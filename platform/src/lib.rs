@@ -1,31 +1,42 @@
 //! The midge agent for Linux: drives the core [`midge::Node`] from one loop.
 //!
-//! One thread and one `mio` loop serve the UDP socket, the local HTTP API and signals. Nothing in
-//! the loop blocks, and nothing allocates once it runs. The decisions are all the core's; this
-//! crate owns what the core must not: sockets, clocks, randomness, signals, the command line.
+//! One thread and one loop over `epoll(7)` serve the UDP socket, the local HTTP API and signals.
+//! Nothing in the loop blocks, and nothing anywhere uses the heap. The decisions are all the
+//! core's; this crate owns what the core must not: sockets, clocks, randomness, signals, the
+//! command line.
 //!
 //! - `cli`: arguments, help, and the client commands that talk to the agent on this host
 //! - `agent`: start-up and its errors, the loop, the UDP socket, signals, the words in the log
 //! - [`api`]: the endpoints of the local API; [`http`]: the server under it
-//! - `arena`: the heap of the program
 //! - `logger`: lines on stderr that never block
-//! - `socket_path`: where the API's socket is
-//! - `os`: clocks, entropy, and static memory
+//! - [`poll`]: what the loop waits for; [`socket`]: sockets, and where the API's is
+//! - `os`: clocks, entropy, static memory, standard files, the words of errors
 
 mod agent;
 pub mod api;
-mod arena;
 mod cli;
 pub mod http;
 mod logger;
 mod os;
-mod socket_path;
+pub mod poll;
+pub mod socket;
 
-use std::process::ExitCode;
+use std::ffi::{c_char, c_int};
 
-pub use arena::Arena;
+use os::Strings;
 
-/// Runs the program with the arguments and the environment of this process.
-pub fn run() -> ExitCode {
-    cli::run()
+/// Runs the program and returns its exit status.
+///
+/// # Safety
+/// `arguments` (the first is the name of the program) and `environment` point to arrays of
+/// pointers to strings that end with a null byte; a null pointer ends each array. All of it stays
+/// as it is for the rest of the process.
+pub unsafe fn run(arguments: *const *const c_char, environment: *const *const c_char) -> c_int {
+    os::open_standard_files();
+    os::ignore_closed_pipes();
+    // SAFETY: the caller promises it.
+    let (mut arguments, environment) =
+        unsafe { (Strings::new(arguments), Strings::new(environment)) };
+    arguments.next();
+    cli::run(arguments, environment)
 }

@@ -28,20 +28,35 @@ struct Stderr {
 static PLAIN: Stderr = Stderr { timestamps: false };
 static STAMPED: Stderr = Stderr { timestamps: true };
 
-/// Installs the logger. Under systemd (`JOURNAL_STREAM` is set) lines carry no time, because the
-/// journal has it.
-pub(crate) fn init(level: LevelFilter) {
-    let under_systemd = std::env::var_os("JOURNAL_STREAM").is_some();
+/// Installs the logger. Lines carry the time, unless the journal has it.
+pub(crate) fn init(level: LevelFilter, under_systemd: bool) {
     // It fails only if there is a logger already; that one then stays.
     if log::set_logger(if under_systemd { &PLAIN } else { &STAMPED }).is_ok() {
         log::set_max_level(level);
     }
 }
 
-/// Writes a line whatever the level is: for what somebody asked to see.
-pub(crate) fn always(text: fmt::Arguments<'_>) {
-    log::logger().log(&Record::builder().level(Level::Info).args(text).build());
+/// Writes a line if its level is on. Smaller than the macros of `log`, which would put the check
+/// and a whole record, with a module and a line that nobody sees, wherever a line is written.
+pub(crate) fn say(level: Level, text: fmt::Arguments<'_>) {
+    if level <= log::max_level() {
+        always(level, text);
+    }
 }
+
+/// Writes a line whatever the level is: for what somebody asked to see.
+pub(crate) fn always(level: Level, text: fmt::Arguments<'_>) {
+    log::logger().log(&Record::builder().level(level).args(text).build());
+}
+
+/// The levels by name.
+pub(crate) const LEVELS: [(&str, LevelFilter); 5] = [
+    ("error", LevelFilter::Error),
+    ("warn", LevelFilter::Warn),
+    ("info", LevelFilter::Info),
+    ("debug", LevelFilter::Debug),
+    ("trace", LevelFilter::Trace),
+];
 
 impl Log for Stderr {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
@@ -77,17 +92,22 @@ fn write(time: Option<u64>, level: Level, text: fmt::Arguments<'_>) {
     if let Some(ms) = time {
         line.time(ms / 1_000);
     }
-    // Neither can fail: a line takes what fits and ignores the rest.
-    let _ = line.write_str(match level {
-        Level::Error => "error ",
-        Level::Warn => "warn ",
-        Level::Info => "info ",
-        Level::Debug => "debug ",
-        Level::Trace => "trace ",
-    });
+    let (name, _) = LEVELS[level as usize - Level::Error as usize];
+    // Nothing here can fail: a line takes what fits and ignores the rest.
+    let _ = line.write_fmt(format_args!("{name} {text}"));
+    line.print();
+}
+
+/// Writes `midge: WHAT` to stderr, for somebody who waits for it.
+pub(crate) fn complain(what: fmt::Arguments<'_>) {
+    print(format_args!("midge: {what}"));
+}
+
+/// Writes a line to stderr.
+pub(crate) fn print(text: fmt::Arguments<'_>) {
+    let mut line = Line::new();
     let _ = line.write_fmt(text);
-    // Nobody is left to be told if this fails.
-    let _ = os::write_all(os::stderr(), line.end());
+    line.print();
 }
 
 /// One line being put together: control characters become `?`, so that a line stays one line.
@@ -106,6 +126,12 @@ impl Line {
         let (year, month, day) = civil_from_days(secs / 86_400);
         let (hour, minute, second) = (secs / 3_600 % 24, secs / 60 % 60, secs % 60);
         let _ = write!(self, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z ");
+    }
+
+    /// In one piece, so that it does not mix with lines of other processes.
+    fn print(mut self) {
+        // Nobody is left to be told if this fails.
+        let _ = os::write_all(os::stderr(), self.end());
     }
 
     fn end(&mut self) -> &[u8] {

@@ -1,13 +1,18 @@
-//! What only the operating system can give: clocks, entropy, and static memory.
+//! What only the operating system can give: clocks, entropy, static memory, the arguments and the
+//! environment, standard files, and the words of errors.
 
+use core::fmt;
 use std::cell::UnsafeCell;
-use std::io;
-use std::os::fd::BorrowedFd;
+use std::ffi::{CStr, c_char};
+use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use midge::Instant;
 use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
 use nix::libc;
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::stat::Mode;
 use nix::sys::time::TimeSpec;
 use nix::time::ClockId;
 use nix::unistd::write;
@@ -33,29 +38,43 @@ fn micros(time: TimeSpec) -> u64 {
 
 /// Fills the buffer, of at most 256 bytes, from the kernel's generator; waits until that is
 /// seeded, which can only be early in the boot.
-pub(crate) fn fill_random(buffer: &mut [u8]) -> io::Result<()> {
+pub(crate) fn fill_random(buffer: &mut [u8]) -> Result<(), Errno> {
     loop {
         // SAFETY: the pointer and the length are those of one writable slice.
         let n = unsafe { libc::getrandom(buffer.as_mut_ptr().cast(), buffer.len(), 0) };
-        match usize::try_from(n) {
+        match Errno::result(n) {
             // Up to 256 bytes are never cut short (getrandom(2)).
-            Ok(n) if n == buffer.len() => return Ok(()),
-            Ok(_) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Err(_) => {
-                let error = io::Error::last_os_error();
-                if error.kind() != io::ErrorKind::Interrupted {
-                    return Err(error);
-                }
-            }
+            Ok(n) if n as usize == buffer.len() => return Ok(()),
+            Ok(_) => return Err(Errno::EIO),
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(error),
         }
     }
+}
+
+/// Makes sure that the descriptors 0 to 2 are open, so that no socket becomes the log.
+pub(crate) fn open_standard_files() {
+    while let Ok(file) = open(c"/dev/null", OFlag::O_RDWR, Mode::empty()) {
+        if file.as_raw_fd() > libc::STDERR_FILENO {
+            return;
+        }
+        // It stays open for good.
+        let _ = file.into_raw_fd();
+    }
+}
+
+/// Writing to a pipe that nobody reads becomes an error; by default it ends the process.
+pub(crate) fn ignore_closed_pipes() {
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGPIPE);
+    // It fails only for wrong arguments.
+    let _ = signals.thread_block();
 }
 
 /// stdout without the standard library's buffer and lock, which cost more than all that is written
 /// here.
 pub(crate) fn stdout() -> BorrowedFd<'static> {
-    // SAFETY: the standard library sees to it that 0 to 2 are open before `main`, and nothing here
-    // closes them.
+    // SAFETY: `open_standard_files` has seen to it that 0 to 2 are open, and nothing closes them.
     unsafe { BorrowedFd::borrow_raw(libc::STDOUT_FILENO) }
 }
 
@@ -75,6 +94,88 @@ pub(crate) fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Errn
         }
     }
     Ok(())
+}
+
+/// The arguments or the environment of the process: strings, one after the other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Strings(*const *const c_char);
+
+impl Strings {
+    /// # Safety
+    /// `first` is the first of pointers to strings that end with a null byte; the last pointer is
+    /// null. All of it stays as it is for the rest of the process.
+    pub(crate) const unsafe fn new(first: *const *const c_char) -> Self {
+        Self(first)
+    }
+
+    /// The value of an environment variable, if it is UTF-8.
+    pub(crate) fn variable(self, name: &str) -> Option<&'static str> {
+        self.filter_map(|entry| entry.to_str().ok()).find_map(|entry| {
+            let (key, value) = entry.split_once('=')?;
+            (key == name).then_some(value)
+        })
+    }
+
+    /// Strings for a test, which stay for the rest of the process.
+    #[cfg(test)]
+    pub(crate) fn leak(strings: &[&str]) -> Self {
+        let owned =
+            strings.iter().map(|s| std::ffi::CString::new(*s).unwrap().into_raw().cast_const());
+        let pointers: Vec<_> = owned.chain([core::ptr::null()]).collect();
+        // SAFETY: they end with a null pointer, and are never freed.
+        unsafe { Self::new(pointers.leak().as_ptr()) }
+    }
+}
+
+impl Iterator for Strings {
+    type Item = &'static CStr;
+
+    fn next(&mut self) -> Option<&'static CStr> {
+        // SAFETY: who made this has promised what is there; the pointer stops at the last one.
+        unsafe {
+            let string = *self.0;
+            if string.is_null() {
+                return None;
+            }
+            self.0 = self.0.add(1);
+            Some(CStr::from_ptr(string))
+        }
+    }
+}
+
+/// An error of the system in words. Those that an operator may meet have some; the table of all
+/// of errno(3) would be 2 KB.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reason(pub(crate) Errno);
+
+const REASONS: [(Errno, &str); 18] = [
+    (Errno::EPERM, "Operation not permitted"),
+    (Errno::ENOENT, "No such file or directory"),
+    (Errno::EIO, "Input/output error"),
+    (Errno::EAGAIN, "Resource temporarily unavailable"),
+    (Errno::ENOMEM, "Out of memory"),
+    (Errno::EACCES, "Permission denied"),
+    (Errno::EEXIST, "File exists"),
+    (Errno::ENOTDIR, "Not a directory"),
+    (Errno::ENFILE, "Too many open files in system"),
+    (Errno::EMFILE, "Too many open files"),
+    (Errno::ENOSPC, "No space left on device"),
+    (Errno::EROFS, "Read-only file system"),
+    (Errno::EPIPE, "Broken pipe"),
+    (Errno::EAFNOSUPPORT, "Address family not supported"),
+    (Errno::ENETUNREACH, "Network is unreachable"),
+    (Errno::ECONNRESET, "Connection reset by peer"),
+    (Errno::ECONNREFUSED, "Connection refused"),
+    (Errno::EHOSTUNREACH, "No route to host"),
+];
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match REASONS.iter().find(|(error, _)| *error == self.0) {
+            Some((_, words)) => f.write_str(words),
+            None => write!(f, "error {}", self.0 as i32),
+        }
+    }
 }
 
 /// A value in static memory that is handed out once. With an initial value of zero bytes it costs

@@ -1,32 +1,69 @@
 //! Which address a node tells the others.
 
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::fmt;
+
+use midge::Address;
+use nix::errno::Errno;
 
 use super::udp;
+use crate::os::Reason;
 
 /// Addresses that no host has (RFC 5737, RFC 3849): the route to them is the one to anywhere.
-const ANYWHERE: [IpAddr; 2] = [
-    IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
-    IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
+const ANYWHERE: [Address; 2] = [
+    Address::v4([192, 0, 2, 1], 1),
+    Address::v6([0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1], 1),
 ];
 
 /// What is known when the choice is made.
 pub(super) struct Known<'a> {
     /// `--advertise`; port 0 stands for the bound port.
-    pub(super) given: Option<SocketAddr>,
+    pub(super) given: Option<Address>,
     /// The bound address, with its real port.
-    pub(super) bound: SocketAddr,
+    pub(super) bound: Address,
+    /// The socket reaches IPv6.
+    pub(super) v6: bool,
     /// Addresses to join through.
-    pub(super) seeds: &'a [SocketAddr],
+    pub(super) seeds: &'a [Address],
 }
 
 /// The address to advertise, and whether a warning is due because nobody on another machine can
 /// reach it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Choice {
-    pub(super) address: SocketAddr,
+    pub(super) address: Address,
     pub(super) warn_loopback: bool,
+}
+
+/// Why there is no choice.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum NoChoice {
+    /// The only address there means nothing to other hosts.
+    LinkLocal(Address),
+    /// No seed can be reached; the first of them, and why.
+    NoRoute(Address, Errno),
+    /// All seeds are IPv6, and the socket is not.
+    NoIpv6,
+}
+
+impl fmt::Display for NoChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LinkLocal(address) => write!(
+                f,
+                "{address} is a link-local address, which means nothing to other hosts; say which \
+                 address they reach with --advertise ADDR"
+            ),
+            Self::NoRoute(seed, error) => write!(
+                f,
+                "cannot tell which address others reach this node at: no route to {seed}: {}; say \
+                 --advertise ADDR",
+                Reason(*error)
+            ),
+            Self::NoIpv6 => {
+                f.write_str("all addresses of --join are IPv6, which this machine does not have")
+            }
+        }
+    }
 }
 
 /// Chooses: what was given; else the bound address; with a wildcard, where the route to the first
@@ -34,81 +71,90 @@ pub(super) struct Choice {
 /// joins nobody gets loopback, so that midge can be tried out there.
 ///
 /// # Errors
-/// One line for the operator: there are seeds but no route to any, or the only address there
-/// means nothing to other hosts.
-pub(super) fn choose(known: &Known<'_>) -> Result<Choice, String> {
+/// A [`NoChoice`].
+pub(super) fn choose(known: &Known<'_>) -> Result<Choice, NoChoice> {
     choose_with(known, udp::source_address)
 }
 
 fn choose_with(
     known: &Known<'_>,
-    route: impl Fn(SocketAddr) -> io::Result<IpAddr>,
-) -> Result<Choice, String> {
-    let bound_ip = known.bound.ip().to_canonical();
-    let ip = match known.given {
-        Some(given) => given.ip(),
-        None if !bound_ip.is_unspecified() => bound_ip,
-        None if known.seeds.is_empty() => {
-            let v4_only = known.bound.is_ipv4();
-            let mut targets = ANYWHERE.iter().filter(|ip| ip.is_ipv4() || !v4_only);
-            targets
-                .find_map(|ip| route(SocketAddr::new(*ip, 1)).ok())
-                .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
+    route: impl Fn(Address) -> Result<Address, Errno>,
+) -> Result<Choice, NoChoice> {
+    let seeds = known.seeds;
+    let host = match known.given {
+        Some(given) => given,
+        None if !is_wildcard(known.bound) => known.bound,
+        None if seeds.is_empty() => {
+            first_route(&ANYWHERE, known.v6, route).unwrap_or(Address::v4([127, 0, 0, 1], 0))
         }
-        None => source_to_seed(known, route)?,
+        None => first_route(seeds, known.v6, route)?,
     };
-    if matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local()) {
-        return Err(format!(
-            "{ip} is a link-local address, which means nothing to other hosts; say which address \
-             they reach with --advertise ADDR"
-        ));
+    if is_link_local(host) {
+        return Err(NoChoice::LinkLocal(host));
     }
     let port = known.given.map_or(0, |given| given.port());
     let port = if port == 0 { known.bound.port() } else { port };
-    let meant = bound_ip.is_loopback()
-        || (!known.seeds.is_empty() && known.seeds.iter().all(|seed| seed.ip().is_loopback()));
-    let address = SocketAddr::new(ip, port);
-    Ok(Choice { address, warn_loopback: ip.is_loopback() && !meant })
+    let meant = is_loopback(known.bound)
+        || (!seeds.is_empty() && seeds.iter().all(|seed| is_loopback(*seed)));
+    Ok(Choice { address: host.with_port(port), warn_loopback: is_loopback(host) && !meant })
 }
 
-/// A socket without IPv6 reaches IPv4 seeds alone.
-fn source_to_seed(
-    known: &Known<'_>,
-    route: impl Fn(SocketAddr) -> io::Result<IpAddr>,
-) -> Result<IpAddr, String> {
+/// The first of the targets to which there is a route. A socket without IPv6 has none to those.
+fn first_route(
+    targets: &[Address],
+    v6: bool,
+    route: impl Fn(Address) -> Result<Address, Errno>,
+) -> Result<Address, NoChoice> {
     let mut first_error = None;
-    for seed in known.seeds.iter().filter(|seed| seed.is_ipv4() || known.bound.is_ipv6()) {
-        match route(*seed) {
-            Ok(ip) => return Ok(ip),
+    for target in targets {
+        if !v6 && target.octets_v4().is_none() {
+            continue;
+        }
+        match route(*target) {
+            Ok(source) => return Ok(source),
             Err(error) => {
-                first_error.get_or_insert((seed, error));
+                first_error.get_or_insert(NoChoice::NoRoute(*target, error));
             }
         }
     }
-    let reason = match first_error {
-        Some((seed, error)) => format!("no route to {seed}: {error}"),
-        None => "all addresses of --join are IPv6, which this machine does not have".into(),
-    };
-    Err(format!("cannot tell which address others reach this node at: {reason}; say --advertise"))
+    Err(first_error.unwrap_or(NoChoice::NoIpv6))
+}
+
+fn is_wildcard(address: Address) -> bool {
+    address.octets_v4() == Some([0; 4]) || *address.octets() == [0; 16]
+}
+
+fn is_loopback(address: Address) -> bool {
+    match address.octets_v4() {
+        Some([first, ..]) => first == 127,
+        None => u128::from_be_bytes(*address.octets()) == 1,
+    }
+}
+
+/// fe80::/10
+fn is_link_local(address: Address) -> bool {
+    address.octets()[0] == 0xfe && address.octets()[1] & 0xc0 == 0x80
 }
 
 #[cfg(test)]
 mod tests {
+    use core::net::SocketAddr;
+
     use super::*;
 
-    fn address(text: &str) -> SocketAddr {
-        text.parse().unwrap()
+    fn address(text: &str) -> Address {
+        text.parse::<SocketAddr>().unwrap().into()
     }
 
     /// 10.0.0.0/8 is reached from 10.0.0.9, loopback from itself, anywhere from 198.51.100.9 if
     /// there is a default route, fe80::/10 from fe80::9.
-    fn route(target: SocketAddr, default_route: bool) -> io::Result<IpAddr> {
-        match target.ip() {
-            ip if ip.is_loopback() => Ok(ip),
-            IpAddr::V4(v4) if v4.octets()[0] == 10 => Ok([10, 0, 0, 9].into()),
-            IpAddr::V6(v6) if v6.is_unicast_link_local() => Ok(address("[fe80::9]:1").ip()),
-            IpAddr::V4(_) if default_route => Ok([198, 51, 100, 9].into()),
-            _ => Err(io::ErrorKind::NetworkUnreachable.into()),
+    fn route(target: Address, default_route: bool) -> Result<Address, Errno> {
+        match target.octets_v4() {
+            _ if is_loopback(target) => Ok(target),
+            Some([10, ..]) => Ok(address("10.0.0.9:1")),
+            None if is_link_local(target) => Ok(address("[fe80::9]:1")),
+            Some(_) if default_route => Ok(address("198.51.100.9:1")),
+            _ => Err(Errno::ENETUNREACH),
         }
     }
 
@@ -117,9 +163,10 @@ mod tests {
         bound: &str,
         seeds: &[&str],
         default_route: bool,
-    ) -> Result<(String, bool), String> {
+    ) -> Result<(String, bool), NoChoice> {
         let seeds: Vec<_> = seeds.iter().map(|s| address(s)).collect();
-        let known = Known { given: given.map(address), bound: address(bound), seeds: &seeds };
+        let (given, bound) = (given.map(address), address(bound));
+        let known = Known { given, bound, v6: bound.octets_v4().is_none(), seeds: &seeds };
         let choice = choose_with(&known, |target| route(target, default_route))?;
         Ok((choice.address.to_string(), choice.warn_loopback))
     }
@@ -160,11 +207,11 @@ mod tests {
 
     #[test]
     fn seeds_without_a_route_and_link_local_addresses_are_errors() {
-        let error = chosen(None, "[::]:7", &["198.51.100.1:6434"], false).unwrap_err();
+        let error = chosen(None, "[::]:7", &["198.51.100.1:6434"], false).unwrap_err().to_string();
         assert!(error.contains("no route to 198.51.100.1:6434"), "{error}");
-        let error = chosen(None, "0.0.0.0:7", &["[fd00::1]:6434"], true).unwrap_err();
+        let error = chosen(None, "0.0.0.0:7", &["[fd00::1]:6434"], true).unwrap_err().to_string();
         assert!(error.contains("are IPv6"), "{error}");
-        let error = chosen(None, "[::]:7", &["[fe80::1]:6434"], true).unwrap_err();
+        let error = chosen(None, "[::]:7", &["[fe80::1]:6434"], true).unwrap_err().to_string();
         assert!(error.contains("link-local"), "{error}");
     }
 }

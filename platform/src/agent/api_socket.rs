@@ -1,56 +1,79 @@
 //! Which Unix socket the local API gets, and what is said when it gets none.
 
-use std::io::ErrorKind;
-use std::path::Path;
+use core::fmt;
+
+use nix::errno::Errno;
 
 use crate::http::{BindError, UnixSocket, bind_unix};
+use crate::socket::{PATH_BYTES, SocketPath, SocketPaths};
 
 /// The owner and the group may connect; who can, can stop the agent.
 const MODE: u32 = 0o660;
 
-/// The longest path that clients can connect to, bytes (unix(7)).
-const PATH_BYTES: usize = 107;
+/// Why there is no socket.
+#[derive(Debug)]
+pub(super) enum NoSocket {
+    /// The path is longer than clients can connect to.
+    Long(SocketPath),
+    /// There is an obstacle.
+    Obstacle(SocketPath, BindError),
+}
+
+impl fmt::Display for NoSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (path, obstacle) = match self {
+            Self::Long(path) => {
+                return write!(
+                    f,
+                    "longer than the {PATH_BYTES} bytes that a socket's path may have; choose \
+                     another --api PATH: {path}"
+                );
+            }
+            Self::Obstacle(path, obstacle) => (path, obstacle),
+        };
+        let remedy = match obstacle {
+            BindError::InUse => "stop it with `midge leave`, or give another --api PATH",
+            BindError::NotASocket => "remove it, or give another --api PATH",
+            _ => "say where the API socket shall be with --api PATH",
+        };
+        write!(f, "{path}: {obstacle}; {remedy}")
+    }
+}
+
+impl NoSocket {
+    /// This user may not use the path; another path may do.
+    fn is_forbidden(&self) -> bool {
+        let Self::Obstacle(
+            _,
+            BindError::Unclear(error) | BindError::Directory(error) | BindError::Socket(error),
+        ) = self
+        else {
+            return false;
+        };
+        matches!(error, Errno::EACCES | Errno::EPERM | Errno::EROFS | Errno::ENOENT)
+    }
+}
 
 /// Listens at the first of the paths where this user may.
 ///
 /// # Errors
-/// One line for the operator: an agent is there already, or no path can be used.
-pub(super) fn bind(paths: &[String]) -> Result<(UnixSocket, &str), String> {
-    let mut error = String::new();
-    for path in paths {
-        if path.len() > PATH_BYTES {
-            return Err(format!(
-                "{path}: longer than the {PATH_BYTES} bytes that a socket's path may have; choose another --api PATH"
-            ));
-        }
-        let obstacle = match bind_unix(Path::new(path), MODE) {
-            Ok(socket) => return Ok((socket, path)),
-            Err(obstacle) => obstacle,
-        };
-        if error.is_empty() {
-            let remedy = match obstacle {
-                BindError::InUse => "stop it with `midge leave`, or give another --api PATH",
-                BindError::NotASocket => "remove it, or give another --api PATH",
-                _ => "say where the API socket shall be with --api PATH",
-            };
-            error = format!("{path}: {obstacle}; {remedy}");
-        }
-        if !is_forbidden(&obstacle) {
-            break;
-        }
-    }
+/// An agent is there already, or no path can be used: then why not the first, if this user may
+/// not use it.
+pub(super) fn bind(paths: &SocketPaths) -> Result<(UnixSocket, SocketPath), NoSocket> {
+    let error = match (bind_at(paths.first), paths.second) {
+        (Err(error), Some(second)) if error.is_forbidden() => match bind_at(second) {
+            Err(other) if other.is_forbidden() => error,
+            result => return result,
+        },
+        (result, _) => return result,
+    };
     Err(error)
 }
 
-/// This user may not use the path; another path may do.
-fn is_forbidden(obstacle: &BindError) -> bool {
-    let (BindError::Unclear(error) | BindError::Directory(error) | BindError::Socket(error)) =
-        obstacle
-    else {
-        return false;
-    };
-    matches!(
-        error.kind(),
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::NotFound
-    )
+fn bind_at(path: SocketPath) -> Result<(UnixSocket, SocketPath), NoSocket> {
+    let c_path = path.c_path().ok_or(NoSocket::Long(path))?;
+    match bind_unix(c_path.as_c_str(), MODE) {
+        Ok(socket) => Ok((socket, path)),
+        Err(obstacle) => Err(NoSocket::Obstacle(path, obstacle)),
+    }
 }

@@ -2,30 +2,27 @@
 //! asks for.
 //!
 //! Each round takes what has come in bounded batches: datagrams, then what is due in time, then
-//! signals, then the API, so that none starves another and probes come before requests. mio's
+//! signals, then the API, so that none starves another and probes come before requests. The
 //! events are edges: a source that was not drained is remembered as ready, and the round after
 //! does not wait. A datagram costs at most five system calls: waiting, reading it, reading that
 //! there is no other, and sending the answer; the clock is read without one.
 
-use std::io::ErrorKind;
-use std::time::Duration;
-
-use midge::Node;
+use log::Level;
 use midge::wire::PROTOCOL;
-use mio::{Events, Poll};
+use midge::{Duration, Node};
+use nix::errno::Errno;
 
 use super::signals::{Request, Signals};
 use super::udp::{Buffer, Received, Sent, Udp};
-use super::{API, CAPACITY, SIGNALS, UDP, words};
+use super::{API, CAPACITY, SIGNALS, Stopped, UDP, cannot, runs_already, stop, words};
 use crate::api::{About, Api};
 use crate::http::{Buffers, Server, UnixSocket};
+use crate::logger::say;
 use crate::os::{self, Slot};
+use crate::poll::{Events, Poll};
 
 /// Datagrams that are taken in one round.
 const BATCH: usize = 64;
-
-/// Events that are taken in one round; more stay in the kernel until the next.
-const EVENTS: usize = 32;
 
 /// The buffers of API connections, which cost nothing until one is used.
 static BUFFERS: Slot<Buffers> = Slot::new(Buffers::EMPTY);
@@ -54,10 +51,10 @@ impl Driver {
         udp: Udp,
         signals: Signals,
         socket: UnixSocket,
-    ) -> Result<Self, String> {
-        let buffers = BUFFERS.take().ok_or("this process runs an agent already")?;
-        let server = Server::new(socket, buffers, poll.registry(), API)
-            .map_err(|error| format!("cannot watch the API socket: {error}"))?;
+    ) -> Result<Self, Stopped> {
+        let buffers = BUFFERS.take().ok_or_else(runs_already)?;
+        let server = Server::new(socket, buffers, &poll, API)
+            .map_err(|error| cannot("watch the API socket", error))?;
         let about =
             About { version: env!("CARGO_PKG_VERSION"), protocol: PROTOCOL, started: os::now() };
         Ok(Self {
@@ -77,9 +74,9 @@ impl Driver {
     /// Runs until the node has left.
     ///
     /// # Errors
-    /// One line for the operator: the loop cannot go on, or was told to stop without leaving.
-    pub(super) fn run(&mut self) -> Result<(), String> {
-        let mut events = Events::with_capacity(EVENTS);
+    /// The loop cannot go on, or was told to stop without leaving.
+    pub(super) fn run(&mut self) -> Result<(), Stopped> {
+        let mut events = Events::new();
         let mut incoming: Buffer = [0; _];
         self.follow_up();
         while !self.node.has_left() {
@@ -88,7 +85,7 @@ impl Driver {
             self.keep_time();
             self.serve();
             if self.quit {
-                return Err("interrupted twice: stopped without leaving".into());
+                return Err(stop(format_args!("interrupted twice: stopped without leaving")));
             }
         }
         // Who asked for it over the API gets what is left of the answer.
@@ -96,23 +93,22 @@ impl Driver {
         Ok(())
     }
 
-    fn wait(&mut self, events: &mut Events) -> Result<(), String> {
-        let timeout = self.timeout();
-        match self.poll.poll(events, timeout) {
+    fn wait(&mut self, events: &mut Events) -> Result<(), Stopped> {
+        match self.poll.wait(events, self.timeout()) {
             Ok(()) => {}
             // A tracer, or the machine waking up. There are no events then.
-            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
-            Err(error) => return Err(format!("cannot wait for events: {error}")),
+            Err(Errno::EINTR) => return Ok(()),
+            Err(error) => return Err(cannot("wait for events", error)),
         }
         for event in events.iter() {
             match event.token() {
                 UDP => {
                     self.udp_ready |= event.is_readable() || event.is_error();
-                    self.udp.resume(self.poll.registry());
+                    self.udp.resume(&self.poll);
                 }
                 SIGNALS => self.handle_signals(),
                 _ => {
-                    self.server.handle_event(event);
+                    self.server.handle_event(&event);
                     self.api_ready = true;
                 }
             }
@@ -126,7 +122,7 @@ impl Driver {
             return Some(Duration::ZERO);
         }
         let next = self.node.poll_timeout().into_iter().chain(self.server.poll_timeout()).min()?;
-        Some(Duration::from_micros(next.since(os::now()).as_micros()))
+        Some(next.since(os::now()))
     }
 
     /// Takes a batch of datagrams; each is answered before the next is read, so that what is owed
@@ -163,7 +159,7 @@ impl Driver {
             return;
         }
         let mut api = Api { node: self.node, about: &self.about, now };
-        self.api_ready = self.server.run(now, &mut api);
+        self.api_ready = self.server.run(now, &self.poll, &mut api);
         self.follow_up();
     }
 
@@ -176,14 +172,16 @@ impl Driver {
                     self.interrupted = true;
                     self.leave("SIGINT");
                 }
-                Request::Reload => log::info!("signal=SIGHUP: there is no file to read again"),
+                Request::Reload => {
+                    say(Level::Info, format_args!("signal=SIGHUP: there is no file to read again"));
+                }
                 Request::Dump => words::dump(self.node, self.udp.send_dropped),
             }
         }
     }
 
     fn leave(&mut self, signal: &str) {
-        log::info!("signal={signal}: leaving");
+        say(Level::Info, format_args!("signal={signal}: leaving"));
         self.node.leave(os::now());
     }
 
@@ -194,7 +192,7 @@ impl Driver {
             let Some(transmit) = self.node.poll_transmit(os::now(), &mut self.udp.outgoing) else {
                 break;
             };
-            if self.udp.send(transmit, self.poll.registry()) == Sent::Full {
+            if self.udp.send(transmit, &self.poll) == Sent::Full {
                 break;
             }
         }

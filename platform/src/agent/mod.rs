@@ -12,13 +12,17 @@ mod signals;
 mod udp;
 mod words;
 
-use std::net::SocketAddr;
+use core::fmt;
 
-use log::LevelFilter;
-use midge::{Config, Node};
-use mio::{Poll, Token};
+use log::{Level, LevelFilter};
+use midge::limits::{EPOCH_END, NAME_BYTES, SEEDS, TAGS_BYTES};
+use midge::{Address, Config, Node};
+use nix::errno::Errno;
 
-use crate::os::{self, Slot};
+use crate::logger::{complain, say};
+use crate::os::{self, Reason, Slot};
+use crate::poll::{Poll, Token};
+use crate::socket::SocketPaths;
 use driver::Driver;
 use signals::Signals;
 use udp::Udp;
@@ -36,70 +40,88 @@ const API: Token = Token(2);
 
 /// Validated options.
 pub(crate) struct Settings {
-    pub(crate) bind: Option<SocketAddr>,
-    pub(crate) advertise: Option<SocketAddr>,
-    pub(crate) name: String,
-    pub(crate) tags: String,
-    pub(crate) cluster: String,
-    pub(crate) join: Vec<SocketAddr>,
+    pub(crate) bind: Option<Address>,
+    pub(crate) advertise: Option<Address>,
+    pub(crate) name: heapless::String<NAME_BYTES>,
+    pub(crate) tags: heapless::String<TAGS_BYTES>,
+    pub(crate) cluster: &'static str,
+    pub(crate) join: heapless::Vec<Address, SEEDS>,
     pub(crate) period_ms: u32,
-    /// Where the API socket may be, the first choice first.
-    pub(crate) api: Vec<String>,
+    pub(crate) api: SocketPaths,
     pub(crate) log: LevelFilter,
+}
+
+/// The agent stopped because of an error, which has been said on stderr.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stopped;
+
+/// Says in one line, for the operator, why the agent stops.
+fn stop(what: fmt::Arguments<'_>) -> Stopped {
+    complain(what);
+    Stopped
+}
+
+fn cannot(what: &str, error: Errno) -> Stopped {
+    stop(format_args!("cannot {what}: {}", Reason(error)))
 }
 
 /// Runs the agent until it has left.
 ///
 /// # Errors
-/// One line for the operator.
-pub(crate) fn run(settings: &Settings) -> Result<(), String> {
-    let poll = Poll::new().map_err(|error| format!("cannot start the loop: {error}"))?;
-    let signals = Signals::new(poll.registry(), SIGNALS)
-        .map_err(|error| format!("cannot take signals: {error}"))?;
+/// It could not start or go on.
+pub(crate) fn run(settings: &Settings) -> Result<(), Stopped> {
+    let poll = Poll::new().map_err(|error| cannot("start the loop", error))?;
+    let signals = Signals::new(&poll, SIGNALS).map_err(|error| cannot("take signals", error))?;
     // The port comes before the API: two agents that start at once cannot both have it.
-    let udp = Udp::bind(settings.bind, poll.registry(), UDP)?;
-    let bound = udp.local_address().map_err(|error| format!("no bound address: {error}"))?;
-    let choice = advertise::choose(&advertise::Known {
-        given: settings.advertise,
-        bound,
-        seeds: &settings.join,
-    })?;
-    let (socket, api) = api_socket::bind(&settings.api)?;
+    let udp = Udp::bind(settings.bind, &poll, UDP).map_err(|e| stop(format_args!("{e}")))?;
+    let bound = udp.local_address().map_err(|error| cannot("read the bound address", error))?;
+    let seeds = &settings.join;
+    let known = advertise::Known { given: settings.advertise, bound, v6: udp.is_v6(), seeds };
+    let choice = advertise::choose(&known).map_err(|error| stop(format_args!("{error}")))?;
+    let (socket, api) = api_socket::bind(&settings.api).map_err(|e| stop(format_args!("{e}")))?;
     let node = start_node(settings, choice.address)?;
-    words::greet(node, bound, api, &settings.join);
+    words::greet(node, bound, api, seeds);
     if choice.warn_loopback {
-        log::warn!(
-            "addr={}: only this machine reaches this address; say which one others reach with \
-             --advertise ADDR",
-            choice.address
+        let address = choice.address;
+        say(
+            Level::Warn,
+            format_args!(
+                "addr={address}: only this machine reaches this address; say which one others \
+                 reach with --advertise ADDR"
+            ),
         );
     }
     Driver::new(poll, node, udp, signals, socket)?.run()
 }
 
+fn runs_already() -> Stopped {
+    stop(format_args!("this process runs an agent already"))
+}
+
 fn start_node(
     settings: &Settings,
-    advertise: SocketAddr,
-) -> Result<&'static mut Node<CAPACITY>, String> {
+    advertise: Address,
+) -> Result<&'static mut Node<CAPACITY>, Stopped> {
     let mut entropy = [0; 32];
     let (mut seed, mut id) = ([0; 8], [0; 8]);
     for bytes in [&mut entropy[..], &mut seed, &mut id] {
-        os::fill_random(bytes).map_err(|error| format!("no random numbers: {error}"))?;
+        os::fill_random(bytes).map_err(|error| cannot("get random numbers", error))?;
     }
-    let mut config = Config::new(&settings.name, advertise.into());
-    config.cluster = &settings.cluster;
+    let mut config = Config::new(&settings.name, advertise);
+    config.cluster = settings.cluster;
     config.tags = &settings.tags;
     config.period_ms = settings.period_ms;
     // 0 stands for none.
     config.id = u64::from_le_bytes(id).max(1);
     // A clock beyond what an epoch can hold is as good as none: the fleet repairs 0.
-    config.epoch = Some(os::unix_ms()).filter(|ms| *ms < midge::limits::EPOCH_END).unwrap_or(0);
+    config.epoch = Some(os::unix_ms()).filter(|ms| *ms < EPOCH_END).unwrap_or(0);
 
-    let node = NODE.take().ok_or("this process runs an agent already")?;
+    let node = NODE.take().ok_or_else(runs_already)?;
     node.init(&config, entropy, u64::from_le_bytes(seed), os::now())
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| stop(format_args!("{error}")))?;
     for seed in &settings.join {
-        node.join(os::now(), (*seed).into()).map_err(|error| format!("--join: {seed}: {error}"))?;
+        node.join(os::now(), *seed)
+            .map_err(|error| stop(format_args!("--join: {seed}: {error}")))?;
     }
     Ok(node)
 }

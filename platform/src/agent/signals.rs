@@ -1,14 +1,13 @@
 //! Signals as input of the loop.
 //!
 //! They are blocked and read from a signalfd, so that no handler ever interrupts a system call.
-//! SIGPIPE is not here: the standard library ignores it before `main`.
+//! SIGPIPE is not here: it is blocked for good when the program starts.
 
-use std::os::fd::AsRawFd;
-
-use mio::unix::SourceFd;
-use mio::{Interest, Registry, Token};
+use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+use crate::poll::{Interest, Poll, Token};
 
 /// What an operator asks for by a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +28,7 @@ pub(super) struct Signals {
 
 impl Signals {
     /// Takes the signals over from here on.
-    pub(super) fn new(registry: &Registry, token: Token) -> std::io::Result<Self> {
+    pub(super) fn new(poll: &Poll, token: Token) -> Result<Self, Errno> {
         let mut mask = SigSet::empty();
         for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGUSR1] {
             mask.add(signal);
@@ -37,7 +36,7 @@ impl Signals {
         mask.thread_block()?;
         let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
         let fd = SignalFd::with_flags(&mask, flags)?;
-        registry.register(&mut SourceFd(&fd.as_raw_fd()), token, Interest::READABLE)?;
+        poll.add(&fd, token, Interest::Read)?;
         Ok(Self { fd })
     }
 

@@ -1,18 +1,20 @@
 //! The UDP socket of the node.
 
-use std::io::{self, ErrorKind};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
-use std::os::fd::AsRawFd;
+use core::fmt;
+use core::net::{Ipv6Addr, SocketAddrV6};
 
 use midge::limits::MTU_BYTES;
 use midge::{Address, Transmit};
-use mio::net::UdpSocket;
-use mio::{Interest, Registry, Token};
+use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, SockFlag, SockType, SockaddrIn6, bind, setsockopt, socket, sockopt,
+    AddressFamily, MsgFlags, SockType, SockaddrIn, SockaddrIn6, getsockname, recvfrom, sendto,
+    setsockopt, sockopt,
 };
 
 use crate::api::DEFAULT_PORT;
+use crate::os::Reason;
+use crate::poll::{Interest, Poll, Token};
+use crate::socket::Socket;
 
 /// Room for one byte more than a datagram may have, so that a longer one is seen to be longer.
 pub(super) type Buffer = [u8; MTU_BYTES + 1];
@@ -37,7 +39,7 @@ pub(super) enum Sent {
 }
 
 pub(super) struct Udp {
-    socket: UdpSocket,
+    socket: Socket,
     token: Token,
     /// Whether it is an IPv6 socket, which wants IPv4 addresses in their mapped form.
     v6: bool,
@@ -53,38 +55,49 @@ impl Udp {
     /// IPv6. A port of 0 lets the system choose.
     ///
     /// # Errors
-    /// One line for the operator.
+    /// Why not.
     pub(super) fn bind(
-        address: Option<SocketAddr>,
-        registry: &Registry,
+        address: Option<Address>,
+        poll: &Poll,
         token: Token,
-    ) -> Result<Self, String> {
-        let address_or_default =
-            address.unwrap_or(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), DEFAULT_PORT));
-        let mut result = open(address_or_default);
-        if address.is_none() && matches!(&result, Err(error) if lacks_ipv6(error)) {
-            result = open(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), DEFAULT_PORT));
+    ) -> Result<Self, BindError> {
+        let wanted = address.unwrap_or(Address::v6([0; 16], DEFAULT_PORT));
+        let mut result = open(wanted);
+        if address.is_none() && matches!(result, Err(Errno::EADDRNOTAVAIL | Errno::EAFNOSUPPORT)) {
+            // The system has no IPv6, or none that is switched on.
+            result = open(Address::v4([0; 4], DEFAULT_PORT));
         }
-        let mut socket = result.map_err(|error| explain(address_or_default, &error))?;
-        registry
-            .register(&mut socket, token, Interest::READABLE)
-            .map_err(|error| format!("cannot watch the UDP socket: {error}"))?;
-        let v6 = matches!(socket.local_addr(), Ok(SocketAddr::V6(_)));
-        Ok(Self { socket, token, v6, held: None, outgoing: [0; MTU_BYTES], send_dropped: 0 })
+        let bound = result.and_then(|(socket, v6)| {
+            poll.add(&socket, token, Interest::Read)?;
+            Ok(Self { socket, token, v6, held: None, outgoing: [0; MTU_BYTES], send_dropped: 0 })
+        });
+        bound.map_err(|error| BindError { address: wanted, error })
+    }
+
+    /// Whether it reaches IPv6.
+    pub(super) fn is_v6(&self) -> bool {
+        self.v6
     }
 
     /// The bound address, with the port that the system chose.
-    pub(super) fn local_address(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
+    pub(super) fn local_address(&self) -> Result<Address, Errno> {
+        local_address(&self.socket, self.v6)
     }
 
     /// Reads one datagram. Errors here are ICMP's answers to what was sent before (a host or port
     /// that is not there): probes find that out by themselves.
     pub(super) fn receive(&self, buffer: &mut Buffer) -> Received {
-        match self.socket.recv_from(buffer) {
-            Ok((len, from)) => Received::Datagram(from.into(), len),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Received::Nothing,
-            Err(_) => Received::Ignored,
+        let received = if self.v6 {
+            recvfrom::<SockaddrIn6>(self.socket.raw(), buffer)
+                .map(|(len, from)| (len, from.as_ref().map(address_of_v6)))
+        } else {
+            recvfrom::<SockaddrIn>(self.socket.raw(), buffer)
+                .map(|(len, from)| (len, from.as_ref().map(address_of_v4)))
+        };
+        match received {
+            Ok((len, Some(from))) => Received::Datagram(from, len),
+            Err(Errno::EAGAIN) => Received::Nothing,
+            Ok((_, None)) | Err(_) => Received::Ignored,
         }
     }
 
@@ -95,31 +108,39 @@ impl Udp {
     }
 
     /// Sends the datagram that is in `outgoing`.
-    pub(super) fn send(&mut self, transmit: Transmit, registry: &Registry) -> Sent {
+    pub(super) fn send(&mut self, transmit: Transmit, poll: &Poll) -> Sent {
         let sent = self.try_send(transmit);
         if sent == Sent::Full {
             self.held = Some(transmit);
-            self.watch(registry, Interest::READABLE | Interest::WRITABLE);
+            self.watch(poll, Interest::ReadWrite);
         }
         sent
     }
 
     /// The socket may have room again: sends what waits for it.
-    pub(super) fn resume(&mut self, registry: &Registry) {
+    pub(super) fn resume(&mut self, poll: &Poll) {
         let Some(transmit) = self.held else { return };
         if self.try_send(transmit) == Sent::Done {
             self.held = None;
             // Writability is watched only while something waits for it: the kernel reports it
             // anew after every datagram that leaves.
-            self.watch(registry, Interest::READABLE);
+            self.watch(poll, Interest::Read);
         }
     }
 
     fn try_send(&mut self, transmit: Transmit) -> Sent {
-        let to = self.target(transmit.to);
-        match self.socket.send_to(&self.outgoing[..transmit.len], to) {
+        let datagram = &self.outgoing[..transmit.len];
+        let fd = self.socket.raw();
+        let sent = if self.v6 {
+            sendto(fd, datagram, &socket_address_v6(transmit.to), MsgFlags::empty())
+        } else if let Some(to) = socket_address_v4(transmit.to) {
+            sendto(fd, datagram, &to, MsgFlags::empty())
+        } else {
+            Err(Errno::EAFNOSUPPORT)
+        };
+        match sent {
             Ok(_) => Sent::Done,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Sent::Full,
+            Err(Errno::EAGAIN) => Sent::Full,
             Err(_) => {
                 self.send_dropped += 1;
                 Sent::Done
@@ -127,63 +148,90 @@ impl Udp {
         }
     }
 
-    fn target(&self, address: Address) -> SocketAddr {
-        if self.v6 {
-            let ip = Ipv6Addr::from(*address.octets());
-            SocketAddr::V6(SocketAddrV6::new(ip, address.port(), 0, 0))
-        } else {
-            address.into()
-        }
-    }
-
-    fn watch(&mut self, registry: &Registry, interest: Interest) {
-        // It fails only for a descriptor that is not registered, and this one is.
-        let _ = registry.reregister(&mut self.socket, self.token, interest);
+    fn watch(&self, poll: &Poll, interest: Interest) {
+        // It fails only for a descriptor that is not watched, and this one is.
+        let _ = poll.modify(&self.socket, self.token, interest);
     }
 }
 
-/// Opens and binds. An IPv6 socket takes IPv4 as well, whatever the system's default is.
-fn open(address: SocketAddr) -> io::Result<UdpSocket> {
-    let SocketAddr::V6(v6) = address else { return UdpSocket::bind(address) };
-    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let fd = socket(AddressFamily::Inet6, SockType::Datagram, flags, None)?;
-    setsockopt(&fd, sockopt::Ipv6V6Only, &false)?;
-    bind(fd.as_raw_fd(), &SockaddrIn6::from(v6))?;
-    Ok(fd.into())
+/// Opens and binds; says whether it is IPv6. Such a socket takes IPv4 as well, whatever the
+/// system's default is.
+fn open(address: Address) -> Result<(Socket, bool), Errno> {
+    if let Some(v4) = socket_address_v4(address) {
+        let socket = Socket::new(AddressFamily::Inet, SockType::Datagram)?;
+        socket.bind(&v4)?;
+        return Ok((socket, false));
+    }
+    let socket = Socket::new(AddressFamily::Inet6, SockType::Datagram)?;
+    setsockopt(&socket, sockopt::Ipv6V6Only, &false)?;
+    socket.bind(&socket_address_v6(address))?;
+    Ok((socket, true))
 }
 
-/// The system has no IPv6, or none that is switched on.
-fn lacks_ipv6(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::AddrNotAvailable | ErrorKind::Unsupported)
-        || error.raw_os_error() == Some(nix::libc::EAFNOSUPPORT)
+/// Where the route to `target` starts: the address of this machine that datagrams to it carry,
+/// with some port. Nothing is sent.
+pub(super) fn source_address(target: Address) -> Result<Address, Errno> {
+    if let Some(v4) = socket_address_v4(target) {
+        let socket = Socket::new(AddressFamily::Inet, SockType::Datagram)?;
+        socket.connect(&v4)?;
+        return local_address(&socket, false);
+    }
+    let socket = Socket::new(AddressFamily::Inet6, SockType::Datagram)?;
+    socket.connect(&socket_address_v6(target))?;
+    local_address(&socket, true)
 }
 
-fn explain(address: SocketAddr, error: &io::Error) -> String {
-    match error.kind() {
-        ErrorKind::AddrInUse => format!(
-            "cannot listen on {address}: another program, or another agent, has this port; stop \
-             it or choose another address with --bind ADDR:PORT"
-        ),
-        ErrorKind::AddrNotAvailable => format!(
-            "cannot listen on {address}: this machine does not have this address; choose one that \
-             `ip addr` lists with --bind ADDR"
-        ),
-        ErrorKind::PermissionDenied => format!(
-            "cannot listen on {address}: not permitted; ports below 1024 are root's, choose \
-             another with --bind ADDR:PORT"
-        ),
-        _ => format!("cannot listen on {address}: {error}; choose another with --bind ADDR:PORT"),
+fn local_address(socket: &Socket, v6: bool) -> Result<Address, Errno> {
+    if v6 {
+        getsockname(socket.raw()).map(|address| address_of_v6(&address))
+    } else {
+        getsockname(socket.raw()).map(|address| address_of_v4(&address))
     }
 }
 
-/// Where the route to `target` starts: the address of this machine that datagrams to it carry.
-/// Nothing is sent.
-pub(super) fn source_address(target: SocketAddr) -> io::Result<IpAddr> {
-    let any: IpAddr = match target {
-        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    let socket = UdpSocket::bind(SocketAddr::new(any, 0))?;
-    socket.connect(target)?;
-    Ok(socket.local_addr()?.ip().to_canonical())
+fn address_of_v6(address: &SockaddrIn6) -> Address {
+    Address::v6(address.ip().octets(), address.port())
+}
+
+fn address_of_v4(address: &SockaddrIn) -> Address {
+    Address::v4(address.ip().octets(), address.port())
+}
+
+/// IPv4 in its mapped form.
+fn socket_address_v6(address: Address) -> SockaddrIn6 {
+    SocketAddrV6::new(Ipv6Addr::from(*address.octets()), address.port(), 0, 0).into()
+}
+
+fn socket_address_v4(address: Address) -> Option<SockaddrIn> {
+    let [a, b, c, d] = address.octets_v4()?;
+    Some(SockaddrIn::new(a, b, c, d, address.port()))
+}
+
+/// The socket could not be bound.
+#[derive(Debug)]
+pub(super) struct BindError {
+    address: Address,
+    error: Errno,
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot listen on {}: ", self.address)?;
+        f.write_str(match self.error {
+            Errno::EADDRINUSE => {
+                "another program, or another agent, has this port; stop it or choose another \
+                 address with --bind ADDR:PORT"
+            }
+            Errno::EADDRNOTAVAIL => {
+                "this machine does not have this address; choose one that `ip addr` lists with \
+                 --bind ADDR"
+            }
+            Errno::EACCES => {
+                "not permitted; ports below 1024 are root's, choose another with --bind ADDR:PORT"
+            }
+            error => {
+                return write!(f, "{}; choose another with --bind ADDR:PORT", Reason(error));
+            }
+        })
+    }
 }

@@ -1,39 +1,49 @@
 //! What the agent says in the log: its first words, one line an event, and its state on request.
 
-use std::net::SocketAddr;
+use core::fmt;
 
+use log::Level;
 use midge::event::{Change, Event};
 use midge::wire::Refusal;
-use midge::{Node, Reject};
+use midge::{Address, Node, Reject};
 
-use crate::logger;
+use crate::logger::{always, say};
+use crate::socket::SocketPath;
 
 /// Members that a state dump lists; `midge members` has them all.
 const DUMPED_MEMBERS: usize = 256;
 
+fn info(text: fmt::Arguments<'_>) {
+    say(Level::Info, text);
+}
+
+fn warn(text: fmt::Arguments<'_>) {
+    say(Level::Warn, text);
+}
+
 /// The line that says who this is, and the one that says what it will do.
 pub(super) fn greet<const N: usize>(
     node: &Node<N>,
-    bound: SocketAddr,
-    api: &str,
-    seeds: &[SocketAddr],
+    bound: Address,
+    api: SocketPath,
+    seeds: &[Address],
 ) {
     let status = node.status();
-    log::info!(
+    info(format_args!(
         "midge={} addr={} bind={bound} cluster={} api={} name={}",
         env!("CARGO_PKG_VERSION"),
         status.own.address,
         status.cluster,
         api,
         status.own.name,
-    );
+    ));
     match seeds {
-        [] => log::info!(
+        [] => info(format_args!(
             "alone: no --join. This is the first node of a cluster. Join another one: midge agent \
              --join ADDR, or now: midge join ADDR"
-        ),
-        [seed] => log::info!("joining 1 seed: {seed}"),
-        [first, ..] => log::info!("joining {} seeds: {first}, ...", seeds.len()),
+        )),
+        [seed] => info(format_args!("joining 1 seed: {seed}")),
+        [first, ..] => info(format_args!("joining {} seeds: {first}, ...", seeds.len())),
     }
 }
 
@@ -41,63 +51,68 @@ pub(super) fn greet<const N: usize>(
 pub(super) fn event<const N: usize>(node: &Node<N>, event: &Event) {
     match *event {
         Event::Joined => joined(node),
-        Event::NoAnswer => log::warn!(
+        Event::NoAnswer => warn(format_args!(
             "event=no_answer seeds={}: nobody has answered for 10 s: not running, filtered, \
              another cluster name than {}, or {} is not where they reach this node",
             node.status().seeds.len(),
             node.status().cluster,
             node.status().own.address,
-        ),
-        Event::Isolated => log::warn!("event=isolated: nothing heard for 10 periods"),
-        Event::Left => log::info!("event=left"),
+        )),
+        Event::Isolated => warn(format_args!("event=isolated: nothing heard for 10 periods")),
+        Event::Left => info(format_args!("event=left")),
         Event::Member { change, address, incarnation, .. } => {
             let name = node.member(address).map_or("", |member| member.name);
             let level = match change {
-                Change::Failed => log::Level::Warn,
-                _ => log::Level::Info,
+                Change::Failed => Level::Warn,
+                _ => Level::Info,
             };
             let change = change_name(change);
             // A name is known when its member has told it, which may be later. It comes last,
             // because it may have spaces.
             let key = if name.is_empty() { "" } else { " name=" };
-            log::log!(level, "event={change} addr={address} incarnation={incarnation}{key}{name}");
+            say(
+                level,
+                format_args!("event={change} addr={address} incarnation={incarnation}{key}{name}"),
+            );
         }
-        Event::AddressConflict { address } if address == node.status().own.address => log::warn!(
-            "event=address_conflict addr={address}: another live node uses the address of this \
+        Event::AddressConflict { address } if address == node.status().own.address => {
+            warn(format_args!(
+                "event=address_conflict addr={address}: another live node uses the address of this \
              one; give one of them another --advertise or --bind"
-        ),
-        Event::AddressConflict { address } => log::warn!(
+            ))
+        }
+        Event::AddressConflict { address } => warn(format_args!(
             "event=address_conflict addr={address}: two live nodes use it; the older one stays"
-        ),
+        )),
         Event::NameConflict { first, second } => {
             let name = node.member(first).map_or("", |member| member.name);
-            log::warn!("event=name_conflict addr={first} other={second} name={name}");
+            warn(format_args!("event=name_conflict addr={first} other={second} name={name}"));
         }
-        Event::ForeignCluster { from } => log::warn!(
+        Event::ForeignCluster { from } => warn(format_args!(
             "event=foreign_cluster from={from}: packets of another cluster, or damaged ones"
-        ),
-        Event::ParameterMismatch { address, period_ms } => log::warn!(
+        )),
+        Event::ParameterMismatch { address, period_ms } => warn(format_args!(
             "event=parameter_mismatch addr={address} period_ms={period_ms} own_period_ms={}",
             node.status().period_ms,
-        ),
-        Event::TableFull { address } => log::warn!(
+        )),
+        Event::TableFull { address } => warn(format_args!(
             "event=table_full addr={address} capacity={}: refused, no row is free",
             node.status().capacity,
-        ),
-        Event::Partial(partial) => log::warn!("event=partial partial={partial}"),
+        )),
+        Event::Partial(partial) => warn(format_args!("event=partial partial={partial}")),
         Event::Refused { by, reason } => {
-            log::warn!("event=refused by={by} reason={}", refusal_name(reason));
+            warn(format_args!("event=refused by={by} reason={}", refusal_name(reason)));
         }
         // The core may learn to tell more than this version of the agent knows.
-        _ => log::info!("event=other"),
+        _ => info(format_args!("event=other")),
     }
 }
 
 fn joined<const N: usize>(node: &Node<N>) {
     let status = node.status();
     match status.alive + status.suspect {
-        0 | 1 => log::info!("event=joined: the first node, ready"),
-        members => log::info!("event=joined: {members} members"),
+        0 | 1 => info(format_args!("event=joined: the first node, ready")),
+        members => info(format_args!("event=joined: {members} members")),
     }
 }
 
@@ -125,42 +140,48 @@ fn refusal_name(reason: Refusal) -> &'static str {
 /// Writes the state to the log, at every level: the node, its counters, its members.
 pub(super) fn dump<const N: usize>(node: &Node<N>, send_dropped: u64) {
     let status = node.status();
-    logger::always(format_args!(
-        "dump addr={} incarnation={} alive={} suspect={} failed={} left={} capacity={} \
+    always(
+        Level::Info,
+        format_args!(
+            "dump addr={} incarnation={} alive={} suspect={} failed={} left={} capacity={} \
          health={} digest={:08x} joined={} isolated={} leaving={} partial={} seeds={}",
-        status.own.address,
-        status.own.incarnation,
-        status.alive,
-        status.suspect,
-        status.failed,
-        status.left,
-        status.capacity,
-        status.health,
-        status.digest,
-        status.joined,
-        status.isolated,
-        status.leaving,
-        status.partial,
-        status.seeds.len(),
-    ));
+            status.own.address,
+            status.own.incarnation,
+            status.alive,
+            status.suspect,
+            status.failed,
+            status.left,
+            status.capacity,
+            status.health,
+            status.digest,
+            status.joined,
+            status.isolated,
+            status.leaving,
+            status.partial,
+            status.seeds.len(),
+        ),
+    );
     let stats = node.stats();
-    logger::always(format_args!(
-        "dump datagrams_in={} datagrams_out={} bytes_in={} bytes_out={} send_dropped={send_dropped} \
+    always(
+        Level::Info,
+        format_args!(
+            "dump datagrams_in={} datagrams_out={} bytes_in={} bytes_out={} send_dropped={send_dropped} \
          probes={} probes_failed={} refutations={} reconciliations={} rtt_us={}",
-        stats.datagrams_in,
-        stats.datagrams_out,
-        stats.bytes_in,
-        stats.bytes_out,
-        stats.probes,
-        stats.probes_failed,
-        stats.refutations,
-        stats.reconciliations,
-        stats.rtt_us,
-    ));
+            stats.datagrams_in,
+            stats.datagrams_out,
+            stats.bytes_in,
+            stats.bytes_out,
+            stats.probes,
+            stats.probes_failed,
+            stats.refutations,
+            stats.reconciliations,
+            stats.rtt_us,
+        ),
+    );
     for reason in Reject::ALL {
         let count = stats.rejects[reason.index()];
         if count > 0 {
-            logger::always(format_args!("dump reject={reason} count={count}"));
+            always(Level::Info, format_args!("dump reject={reason} count={count}"));
         }
     }
     let mut left_out = 0;
@@ -169,13 +190,16 @@ pub(super) fn dump<const N: usize>(node: &Node<N>, send_dropped: u64) {
             left_out += 1;
             continue;
         }
-        logger::always(format_args!(
-            "dump member={} state={} incarnation={} rtt_us={} name={}",
-            member.address, member.state, member.incarnation, member.rtt_us, member.name,
-        ));
+        always(
+            Level::Info,
+            format_args!(
+                "dump member={} state={} incarnation={} rtt_us={} name={}",
+                member.address, member.state, member.incarnation, member.rtt_us, member.name,
+            ),
+        );
     }
     if left_out > 0 {
-        logger::always(format_args!("dump members_left_out={left_out}"));
+        always(Level::Info, format_args!("dump members_left_out={left_out}"));
     }
-    logger::always(format_args!("dump end"));
+    always(Level::Info, format_args!("dump end"));
 }

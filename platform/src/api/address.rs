@@ -1,7 +1,7 @@
 //! Addresses as people write them.
 
 use core::fmt;
-use core::net::{IpAddr, Ipv6Addr, SocketAddr};
+use core::net::{Ipv4Addr, Ipv6Addr};
 
 use midge::Address;
 
@@ -40,26 +40,47 @@ pub fn parse_address(text: &str, default_port: u16) -> Result<Address, AddressEr
     if text.contains('%') {
         return Err(AddressError::Scope);
     }
-    if let Ok(socket) = text.parse::<SocketAddr>() {
-        return Ok(Address::from(socket));
-    }
-    let ip = match text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        Some(inner) => inner.parse::<Ipv6Addr>().map(IpAddr::V6),
-        None => text.parse::<IpAddr>(),
+    let (host, port) = split_port(text);
+    let error = if is_name(host) { AddressError::Name } else { AddressError::Syntax };
+    let port = match port.map(parse_number) {
+        None => default_port,
+        Some(port) => port.and_then(|port| u16::try_from(port).ok()).ok_or(error)?,
     };
-    match ip {
-        Ok(ip) => Ok(Address::from(SocketAddr::new(ip, default_port))),
-        Err(_) if is_name(text) => Err(AddressError::Name),
-        Err(_) => Err(AddressError::Syntax),
+    match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(inner) => v6(inner, port),
+        None if host.contains(':') => v6(host, port),
+        None => host.parse().ok().map(|ip: Ipv4Addr| Address::v4(ip.octets(), port)),
+    }
+    .ok_or(error)
+}
+
+fn v6(text: &str, port: u16) -> Option<Address> {
+    text.parse().ok().map(|ip: Ipv6Addr| Address::v6(ip.octets(), port))
+}
+
+/// The colon before a port is the only one, or follows a bracket.
+fn split_port(text: &str) -> (&str, Option<&str>) {
+    match text.rsplit_once(':') {
+        Some((host, port)) if host.ends_with(']') || !host.contains(':') => (host, Some(port)),
+        _ => (text, None),
     }
 }
 
-/// Whether this looks like a host name, perhaps with a port: letters, digits, dots and hyphens.
-fn is_name(text: &str) -> bool {
-    let host = text.split_once(':').map_or(text, |(host, _)| host);
+/// Reads a number of decimal digits and nothing else.
+pub fn parse_number(text: &str) -> Option<u64> {
+    if text.is_empty() {
+        return None;
+    }
+    text.bytes().try_fold(0_u64, |sum, byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        sum.checked_mul(10)?.checked_add(digit)
+    })
+}
+
+/// Whether this looks like a host name: letters, digits, dots and hyphens.
+fn is_name(host: &str) -> bool {
     let of_name = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
-    let one_colon = text.bytes().filter(|b| *b == b':').count() <= 1;
-    one_colon && host.bytes().all(of_name) && host.bytes().any(|b| b.is_ascii_alphabetic())
+    host.bytes().all(of_name) && host.bytes().any(|b| b.is_ascii_alphabetic())
 }
 
 #[cfg(test)]

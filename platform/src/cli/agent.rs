@@ -1,17 +1,17 @@
 //! `midge agent`: from options to validated settings.
 
-use std::net::SocketAddr;
+use core::fmt;
 
 use log::LevelFilter;
-use midge::Address;
 use midge::config::{validate_name, validate_tags};
-use midge::limits::NAME_BYTES;
-use nix::unistd::gethostname;
+use midge::limits::{NAME_BYTES, SEEDS, TAGS_BYTES};
+use midge::{Address, ConfigError, JoinError};
+use nix::sys::utsname::uname;
 
 use super::options::{self, Flag, Options, Value};
 use super::{Failure, client};
 use crate::agent::{self, Settings};
-use crate::api::{DEFAULT_PORT, parse_address};
+use crate::api::{DEFAULT_PORT, parse_address, parse_number};
 use crate::logger;
 
 pub(super) const FLAGS: &[&Flag] = &[
@@ -27,73 +27,85 @@ pub(super) const FLAGS: &[&Flag] = &[
 ];
 
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
-    let settings = settings(options).map_err(Failure::Usage)?;
-    logger::init(settings.log);
-    agent::run(&settings).map_err(Failure::Failed)
+    let settings = settings(options)?;
+    let under_systemd = options.environment.variable("JOURNAL_STREAM").is_some();
+    logger::init(settings.log, under_systemd);
+    agent::run(&settings).map_err(|_| Failure::Failed)
 }
 
-fn settings(options: &Options) -> Result<Settings, String> {
+fn settings(options: &Options) -> Result<Settings, Failure> {
     let cluster = client::cluster(options)?;
-    let bind = options.last(options::BIND).map(|v| literal(v, DEFAULT_PORT)).transpose()?;
-    let bind = bind.map(SocketAddr::from);
     Ok(Settings {
-        bind,
+        bind: bind(options)?,
         advertise: advertise(options)?,
         name: name(options)?,
         tags: tags(options)?,
-        api: client::api_paths(options, &cluster),
         cluster,
         join: join(options)?,
         period_ms: period_ms(options)?,
+        api: client::api_paths(options, cluster),
         log: level(options)?,
     })
 }
 
-fn literal(value: Value<'_>, port: u16) -> Result<Address, String> {
-    parse_address(value.text, port)
-        .map_err(|error| value.complain(&format!("`{}`: {error}", value.text)))
+fn wrong(value: Value, what: fmt::Arguments<'_>) -> Failure {
+    Failure::usage(format_args!("{value}{what}"))
+}
+
+fn literal(value: Value, port: u16) -> Result<Address, Failure> {
+    parse_address(value.text, port).map_err(|error| wrong(value, format_args!(": {error}")))
+}
+
+fn bind(options: &Options) -> Result<Option<Address>, Failure> {
+    let Some(value) = options.last(options::BIND) else { return Ok(None) };
+    literal(value, DEFAULT_PORT).map(Some)
 }
 
 /// Port 0 stands for the port that is bound.
-fn advertise(options: &Options) -> Result<Option<SocketAddr>, String> {
+fn advertise(options: &Options) -> Result<Option<Address>, Failure> {
     let Some(value) = options.last(options::ADVERTISE) else { return Ok(None) };
     let address = literal(value, 0)?;
     // Any port will do to see whether the host is one.
-    if address.with_port(1).is_usable() {
-        Ok(Some(address.into()))
-    } else {
-        let text = value.text;
-        Err(value.complain(&format!("`{text}` is not the address of one host; others need one")))
+    if !address.with_port(1).is_usable() {
+        return Err(wrong(value, format_args!(" is not the address of one host; others need one")));
     }
+    Ok(Some(address))
 }
 
-fn join(options: &Options) -> Result<Vec<SocketAddr>, String> {
-    let mut seeds = Vec::new();
-    for value in options.items(options::JOIN) {
+fn join(options: &Options) -> Result<heapless::Vec<Address, SEEDS>, Failure> {
+    let mut seeds = heapless::Vec::new();
+    options.items(options::JOIN, &mut |value| {
         let seed = literal(value, DEFAULT_PORT)?;
         if !seed.is_usable() {
-            let text = value.text;
-            return Err(
-                value.complain(&format!("`{text}` is not the address and port of one host"))
-            );
+            return Err(wrong(value, format_args!(" is not the address and port of one host")));
         }
-        seeds.push(seed.into());
-    }
+        seeds.push(seed).map_err(|seed| {
+            let error = JoinError::Full;
+            Failure::failed(format_args!("--join: {seed}: {error}"))
+        })
+    })?;
     Ok(seeds)
 }
 
-fn name(options: &Options) -> Result<String, String> {
+fn name(options: &Options) -> Result<heapless::String<NAME_BYTES>, Failure> {
     if let Some(value) = options.last(options::NAME) {
         let text = value.text;
         validate_name(text)
-            .map_err(|e| value.complain(&format!("`{text}` ({} bytes): {e}", text.len())))?;
-        return Ok(text.into());
+            .map_err(|error| wrong(value, format_args!(" ({} bytes): {error}", text.len())))?;
+        return Ok(copy(text));
     }
-    let host = gethostname().ok().and_then(|host| host.into_string().ok()).unwrap_or_default();
-    let name = short_name(&host);
-    validate_name(name)
-        .map_err(|_| format!("--name: the host name `{host}` gives none; say --name NAME"))?;
-    Ok(name.into())
+    let system = uname().ok();
+    let host = system.as_ref().and_then(|system| system.nodename().to_str()).unwrap_or_default();
+    let name = short_name(host);
+    validate_name(name).map_err(|_| {
+        Failure::usage(format_args!("--name: the host name `{host}` gives none; say --name NAME"))
+    })?;
+    Ok(copy(name))
+}
+
+/// A text that is known to fit.
+fn copy<const N: usize>(text: &str) -> heapless::String<N> {
+    text.try_into().unwrap_or_default()
 }
 
 /// A host name up to its first dot, cut to what a name can hold.
@@ -106,43 +118,35 @@ fn short_name(host: &str) -> &str {
     &name[..end]
 }
 
-fn tags(options: &Options) -> Result<String, String> {
-    let mut tags = String::new();
-    for value in options.items(options::TAG) {
+fn tags(options: &Options) -> Result<heapless::String<TAGS_BYTES>, Failure> {
+    let mut tags = heapless::String::new();
+    options.items(options::TAG, &mut |value| {
         let text = value.text;
-        validate_tags(text).map_err(|e| value.complain(&format!("`{text}`: {e}")))?;
-        if !tags.is_empty() {
-            tags.push(',');
-        }
-        tags.push_str(text);
+        validate_tags(text).map_err(|error| wrong(value, format_args!(": {error}")))?;
         // Alone it may be well and together with the others not: too long, or a key twice.
-        validate_tags(&tags).map_err(|e| value.complain(&format!("with `{text}`: {e}")))?;
-    }
+        let comma = if tags.is_empty() { "" } else { "," };
+        let fits = tags.push_str(comma).and_then(|()| tags.push_str(text));
+        fits.map_err(|_| ConfigError::Tags)
+            .and_then(|()| validate_tags(&tags))
+            .map_err(|error| wrong(value, format_args!(", with the other tags: {error}")))
+    })?;
     Ok(tags)
 }
 
-fn period_ms(options: &Options) -> Result<u32, String> {
+fn period_ms(options: &Options) -> Result<u32, Failure> {
     let Some(value) = options.last(options::PERIOD) else { return Ok(1_000) };
-    let period = value.text.parse().ok().filter(|ms| (50..=60_000).contains(ms));
-    period.ok_or_else(|| {
-        let text = value.text;
-        value.complain(&format!("`{text}` is not a number of milliseconds from 50 to 60000"))
-    })
+    match parse_number(value.text) {
+        Some(ms @ 50..=60_000) => Ok(ms as u32),
+        _ => Err(wrong(value, format_args!(" is not a number of milliseconds from 50 to 60000"))),
+    }
 }
 
-fn level(options: &Options) -> Result<LevelFilter, String> {
+fn level(options: &Options) -> Result<LevelFilter, Failure> {
     let Some(value) = options.last(options::LOG) else { return Ok(LevelFilter::Info) };
-    Ok(match value.text {
-        "error" => LevelFilter::Error,
-        "warn" => LevelFilter::Warn,
-        "info" => LevelFilter::Info,
-        "debug" => LevelFilter::Debug,
-        "trace" => LevelFilter::Trace,
-        text => {
-            let expected = "error, warn, info, debug or trace";
-            return Err(value.complain(&format!("`{text}` is none of {expected}")));
-        }
-    })
+    let level = logger::LEVELS.iter().find(|(name, _)| *name == value.text);
+    level
+        .map(|(_, level)| *level)
+        .ok_or_else(|| wrong(value, format_args!(" is none of error, warn, info, debug or trace")))
 }
 
 #[cfg(test)]

@@ -2,27 +2,30 @@
 //!
 //! The agent renders tables itself, so a client only passes on what it gets.
 
-use std::io::{ErrorKind, IsTerminal, Write};
-use std::os::unix::net::UnixStream;
-use std::thread;
-use std::time::Duration;
+use core::fmt::{self, Write as _};
+use std::os::fd::AsFd;
 
 use midge::config::validate_cluster;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::isatty;
 
 use super::options::{self, Options};
-use super::response::{BodyError, Response, error_text};
+use super::response::{Broken, Response, Sink, Source, error_text};
 use super::{Failure, write};
 use crate::api::{DEFAULT_PORT, parse_address};
-use crate::{os, socket_path};
+use crate::http::{PAGE_BYTES, Page};
+use crate::os::{self, Reason};
+use crate::socket::{Socket, SocketPath, SocketPaths};
 
-/// How long the agent may take for each piece of its answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the agent may take for each piece of its answer, seconds.
+const PATIENCE_SECS: u16 = 10;
 
 /// Between two requests of `--watch`.
-const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+const WATCH_INTERVAL_MS: u16 = 1_000;
 
-/// The longest error text that is passed on, bytes.
-const ERROR_BYTES: usize = 4096;
+/// The longest request, bytes.
+const REQUEST_BYTES: usize = 256;
 
 const CLEAR_SCREEN: &[u8] = b"\x1b[H\x1b[2J";
 
@@ -41,34 +44,35 @@ pub(super) fn status(options: &Options) -> Result<(), Failure> {
 /// Every address is checked before the agent hears of the first.
 pub(super) fn join(options: &Options) -> Result<(), Failure> {
     let agent = Agent::of(options)?;
-    let mut seeds = Vec::new();
-    for text in options.operands.iter().flat_map(|operand| operand.split(',')) {
-        let seed = parse_address(text, DEFAULT_PORT);
-        seeds.push(seed.map_err(|error| Failure::Usage(format!("`{text}`: {error}")))?);
-    }
-    for seed in seeds {
-        agent.request("POST", &format!("/v1/join?addr={seed}"), TEXT, &mut write)?;
+    for tell in [false, true] {
+        for text in options.operands().flat_map(|operand| operand.split(',')) {
+            let seed = parse_address(text, DEFAULT_PORT)
+                .map_err(|error| Failure::usage(format_args!("`{text}`: {error}")))?;
+            if tell {
+                agent.request("POST", format_args!("/v1/join?addr={seed}"), TEXT, &mut write)?;
+            }
+        }
     }
     Ok(())
 }
 
 pub(super) fn leave(options: &Options) -> Result<(), Failure> {
-    Agent::of(options)?.request("POST", "/v1/leave", TEXT, &mut write)
+    Agent::of(options)?.request("POST", format_args!("/v1/leave"), TEXT, &mut write)
 }
 
 /// `--cluster`, or the default.
-pub(super) fn cluster(options: &Options) -> Result<String, String> {
-    let Some(value) = options.last(options::CLUSTER) else { return Ok("default".into()) };
-    let text = value.text;
-    validate_cluster(text).map_err(|error| value.complain(&format!("`{text}`: {error}")))?;
-    Ok(text.into())
+pub(super) fn cluster(options: &Options) -> Result<&'static str, Failure> {
+    let Some(value) = options.last(options::CLUSTER) else { return Ok("default") };
+    validate_cluster(value.text)
+        .map_err(|error| Failure::usage(format_args!("{value}: {error}")))?;
+    Ok(value.text)
 }
 
 /// `--api`, or where the socket of that cluster may be by default.
-pub(super) fn api_paths(options: &Options, cluster: &str) -> Vec<String> {
+pub(super) fn api_paths(options: &Options, cluster: &'static str) -> SocketPaths {
     match options.last(options::API) {
-        Some(value) => vec![value.text.into()],
-        None => socket_path::defaults(cluster),
+        Some(value) => SocketPaths::given(value.text),
+        None => SocketPaths::defaults(cluster, options.environment.variable("XDG_RUNTIME_DIR")),
     }
 }
 
@@ -79,49 +83,47 @@ const JSON: &str = "application/json";
 fn show(options: &Options, path: &str) -> Result<(), Failure> {
     let agent = Agent::of(options)?;
     let accept = if options.has(options::JSON) { JSON } else { TEXT };
-    if !options.has(options::WATCH) {
-        return agent.request("GET", path, accept, &mut write);
-    }
+    let watch = options.has(options::WATCH);
     // Cleared is a terminal; what is read by a program gets an empty line in between.
-    let between = if os::stdout().is_terminal() { CLEAR_SCREEN } else { b"\n" };
-    let mut first = true;
+    let clear = watch && isatty(os::stdout()) == Ok(true);
+    let mut before: &[u8] = if clear { CLEAR_SCREEN } else { b"" };
     loop {
-        let mut screen = Vec::new();
-        if !first || between == CLEAR_SCREEN {
-            screen.extend_from_slice(between);
-        }
-        first = false;
-        agent.request("GET", path, accept, &mut |piece| {
-            screen.extend_from_slice(piece);
-            Ok(())
+        // Only when there is something to show in its place.
+        agent.request("GET", format_args!("{path}"), accept, &mut |piece| {
+            write(core::mem::take(&mut before))?;
+            write(piece)
         })?;
-        write(&screen)?;
-        thread::sleep(WATCH_INTERVAL);
+        if !watch {
+            return Ok(());
+        }
+        // Nothing to wait for but the time.
+        let _ = poll(&mut [], PollTimeout::from(WATCH_INTERVAL_MS));
+        before = if clear { CLEAR_SCREEN } else { b"\n" };
     }
 }
 
 /// `status --check`: the exit status is the answer.
 fn check(options: &Options) -> Result<(), Failure> {
-    let mut status = Vec::new();
-    Agent::of(options)?.request("GET", "/v1/status", JSON, &mut |piece| {
-        status.extend_from_slice(piece);
+    let mut space = [0; PAGE_BYTES];
+    let mut status = Page::new(&mut space);
+    Agent::of(options)?.request("GET", format_args!("/v1/status"), JSON, &mut |piece| {
+        status.push(piece);
         Ok(())
     })?;
     // In a string of the answer the quotes would be escaped.
     let joined = b"\"joined\":true";
-    let has_joined = status.windows(joined.len()).any(|window| window == joined);
+    let has_joined = status.written().windows(joined.len()).any(|window| window == joined);
     if has_joined { Ok(()) } else { Err(Failure::No) }
 }
 
 /// The agent to ask: the first of these paths where one listens.
 struct Agent {
-    paths: Vec<String>,
+    paths: SocketPaths,
 }
 
 impl Agent {
     fn of(options: &Options) -> Result<Self, Failure> {
-        let cluster = cluster(options).map_err(Failure::Usage)?;
-        Ok(Self { paths: api_paths(options, &cluster) })
+        Ok(Self { paths: api_paths(options, cluster(options)?) })
     }
 
     /// Sends a request and hands the body of the answer to `sink`. An error of the agent becomes
@@ -129,76 +131,106 @@ impl Agent {
     fn request(
         &self,
         method: &str,
-        path: &str,
+        path: fmt::Arguments<'_>,
         accept: &str,
-        sink: &mut dyn FnMut(&[u8]) -> Result<(), Failure>,
+        sink: &mut Sink<'_>,
     ) -> Result<(), Failure> {
-        let mut stream = self.send(method, path, accept)?;
-        let response = self.read_head(&mut stream)?;
-        let status = response.status;
-        if status < 300 {
-            return response.body(sink).map_err(|error| self.explain(error));
-        }
-        let body = response.text(ERROR_BYTES).map_err(|error| self.explain(error))?;
-        // What is refused before it is understood is refused in plain text.
-        let text = error_text(&body);
-        let text = text.as_deref().unwrap_or_else(|| body.lines().next().unwrap_or_default());
-        Err(Failure::Failed(format!("the agent refuses: {text}")))
-    }
-
-    fn send(&self, method: &str, path: &str, accept: &str) -> Result<UnixStream, Failure> {
-        let mut stream = self.connect()?;
-        let request = format!(
+        let stream = self.connect()?;
+        let mut space = [0; REQUEST_BYTES];
+        let mut request = Page::new(&mut space);
+        // A page cannot fail, and the longest request fits.
+        let _ = write!(
+            request,
             "{method} {path} HTTP/1.1\r\nHost: midge\r\nAccept: {accept}\r\nContent-Length: 0\r\n\
              Connection: close\r\n\r\n"
         );
-        stream.write_all(request.as_bytes()).map_err(|error| self.explain(error.into()))?;
-        Ok(stream)
-    }
-
-    fn read_head<'s>(&self, stream: &'s mut UnixStream) -> Result<Response<'s>, Failure> {
-        Response::read(stream).map_err(|error| self.explain(error.into()))
+        // So short a request fits into the buffer of a new connection.
+        stream.send(request.written()).map_err(|error| explain(Broken::System(error)))?;
+        let mut read = |space: &mut [u8]| receive(&stream, space);
+        pass_on(&mut read, sink).map_err(explain)
     }
 
     /// An agent that is stopped has a listener, too, and its queue may be full; so connecting
     /// must not block, and reading has its limit.
-    fn connect(&self) -> Result<UnixStream, Failure> {
-        let mut reasons = String::new();
-        for path in &self.paths {
-            let stream = mio::net::UnixStream::connect(path).map(UnixStream::from);
-            let ready = stream.and_then(|stream| {
-                stream.set_nonblocking(false)?;
-                stream.set_read_timeout(Some(PATIENCE))?;
-                Ok(stream)
-            });
-            match ready {
-                Ok(stream) => return Ok(stream),
-                Err(error) => {
-                    let separator = if reasons.is_empty() { "" } else { "; " };
-                    let text = format!("{separator}{}: {error}", path);
-                    reasons.push_str(&text);
+    fn connect(&self) -> Result<Socket, Failure> {
+        let first = match connect(self.paths.first) {
+            Ok(stream) => return Ok(stream),
+            Err(reason) => reason,
+        };
+        let paths = match self.paths.second.map(connect) {
+            None => (first, None),
+            Some(Ok(stream)) => return Ok(stream),
+            Some(Err(second)) => (first, Some(second)),
+        };
+        Err(match paths {
+            (first, None) => no_agent(format_args!("{first}")),
+            (first, Some(second)) => no_agent(format_args!("{first}; {second}")),
+        })
+    }
+}
+
+fn no_agent(reasons: fmt::Arguments<'_>) -> Failure {
+    Failure::unreachable(format_args!(
+        "no agent: {reasons}. Is one running? Say which with --cluster or --api"
+    ))
+}
+
+/// Why there is no connection to a path.
+struct NotThere(SocketPath, Errno);
+
+impl fmt::Display for NotThere {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.0, Reason(self.1))
+    }
+}
+
+fn connect(path: SocketPath) -> Result<Socket, NotThere> {
+    let c_path = path.c_path().ok_or(NotThere(path, Errno::ENAMETOOLONG))?;
+    Socket::connect_unix(c_path.as_c_str()).map_err(|error| NotThere(path, error))
+}
+
+/// Reads what is there, or waits for it.
+fn receive(stream: &Socket, space: &mut [u8]) -> Result<usize, Broken> {
+    loop {
+        match stream.receive(space) {
+            Err(Errno::EAGAIN) => {
+                let mut fds = [PollFd::new(stream.as_fd(), PollFlags::POLLIN)];
+                match poll(&mut fds, PollTimeout::from(PATIENCE_SECS * 1_000)) {
+                    Ok(0) => return Err(Broken::Silent),
+                    Ok(_) | Err(Errno::EINTR) => {}
+                    Err(error) => return Err(Broken::System(error)),
                 }
             }
+            Err(Errno::EINTR) => {}
+            result => return result.map_err(Broken::System),
         }
-        Err(Failure::Unreachable(format!(
-            "no agent: {reasons}. Is one running? Say which with --cluster or --api"
-        )))
     }
+}
 
-    fn explain(&self, error: BodyError) -> Failure {
-        let error = match error {
-            BodyError::Sink(failure) => return failure,
-            BodyError::Read(error) => error,
-        };
-        match error.kind() {
-            ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-                let secs = PATIENCE.as_secs();
-                Failure::Unreachable(format!("the agent has not answered for {secs} s"))
-            }
-            ErrorKind::InvalidData => {
-                Failure::Failed("this is no answer of a midge agent; see --api".into())
-            }
-            _ => Failure::Unreachable(format!("the connection to the agent broke: {error}")),
-        }
+fn pass_on(source: &mut Source<'_>, sink: &mut Sink<'_>) -> Result<(), Broken> {
+    let response = Response::read(source)?;
+    if response.status < 300 {
+        return response.body(sink);
     }
+    let mut space = [0; PAGE_BYTES];
+    let text = error_text(response.beginning(&mut space)?).unwrap_or("it does not say why");
+    Err(Broken::Sink(Failure::failed(format_args!("the agent refuses: {text}"))))
+}
+
+fn explain(broken: Broken) -> Failure {
+    match broken {
+        Broken::Sink(failure) => failure,
+        Broken::Silent => {
+            Failure::unreachable(format_args!("the agent has not answered for {PATIENCE_SECS} s"))
+        }
+        Broken::Nonsense => {
+            Failure::failed(format_args!("this is no answer of a midge agent; see --api"))
+        }
+        Broken::Ended => broke(format_args!("it ended")),
+        Broken::System(error) => broke(format_args!("{}", Reason(error))),
+    }
+}
+
+fn broke(why: fmt::Arguments<'_>) -> Failure {
+    Failure::unreachable(format_args!("the connection to the agent broke: {why}"))
 }

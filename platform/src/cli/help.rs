@@ -1,6 +1,19 @@
 //! The help of every command. Each fits a screen of 80 by 24 and has an example.
 
-pub(super) const OVERVIEW: &str = "\
+/// A text in pieces, of which several commands share some.
+pub(super) type Text = &'static [&'static str];
+
+const SHOW: &str = "\
+  --json           as JSON
+  --watch          again every second
+";
+
+const ASK: &str = "\
+  --cluster NAME   ask the agent of this cluster; default \"default\"
+  --api PATH       ask the agent at this socket
+";
+
+pub(super) const OVERVIEW: Text = &["\
 midge: a tiny cluster agent. Nodes find each other and agree on who is alive.
 
 usage: midge COMMAND [OPTION ...]
@@ -20,9 +33,9 @@ example, two nodes:
   host-a$ midge agent
   host-b$ midge agent --join 10.0.0.1
   host-b$ midge members
-";
+"];
 
-pub(super) const AGENT: &str = "\
+pub(super) const AGENT: Text = &["\
 usage: midge agent [OPTION ...]        run the agent of this node
 
   --bind ADDR[:PORT]       listen here (UDP); default [::]:6434, IPv4 included
@@ -43,62 +56,68 @@ SIGTERM and SIGINT leave the cluster and stop, a second SIGINT stops at once;
 SIGUSR1 writes the state to the log.
 
 example: midge agent --join 10.0.0.1,10.0.0.2 --tag zone=eu-1a
-";
+"];
 
-pub(super) const MEMBERS: &str = "\
+pub(super) const MEMBERS: Text = &[
+    "\
 usage: midge members [OPTION ...]      who is in the cluster
 
   -q, --quiet      addresses of live members only, one a line
-  --json           as JSON
-  --watch          again every second
-  --cluster NAME   ask the agent of this cluster; default \"default\"
-  --api PATH       ask the agent at this socket
-
+",
+    SHOW,
+    ASK,
+    "
 The state of a member is alive, suspect, failed or left, as this node knows it.
 
 example: midge members --watch
-";
+",
+];
 
-pub(super) const STATUS: &str = "\
+pub(super) const STATUS: Text = &[
+    "\
 usage: midge status [OPTION ...]       this node at a glance
 
   --check          say nothing; exit 0 if the node has joined, 3 if not
-  --json           as JSON
-  --watch          again every second
-  --cluster NAME   ask the agent of this cluster; default \"default\"
-  --api PATH       ask the agent at this socket
-
+",
+    SHOW,
+    ASK,
+    "
 example: until midge status --check; do sleep 1; done
-";
+",
+];
 
-pub(super) const JOIN: &str = "\
+pub(super) const JOIN: Text = &[
+    "\
 usage: midge join ADDR[:PORT] ...      join through these members, too
 
-  --cluster NAME   tell the agent of this cluster; default \"default\"
-  --api PATH       tell the agent at this socket
-
+",
+    ASK,
+    "
 The agent goes on asking until one answers; `midge status` shows if one has.
 
 example: midge join 10.0.0.1
-";
+",
+];
 
-pub(super) const LEAVE: &str = "\
+pub(super) const LEAVE: Text = &[
+    "\
 usage: midge leave [OPTION ...]        leave the cluster and stop the agent
 
-  --cluster NAME   tell the agent of this cluster; default \"default\"
-  --api PATH       tell the agent at this socket
-
+",
+    ASK,
+    "
 The others see the node as left, not as failed. The agent stops when they have
 been told, after 3 seconds at most.
 
 example: midge leave
-";
+",
+];
 
-pub(super) const VERSION: &str = "\
+pub(super) const VERSION: Text = &["\
 usage: midge version                   print the version
 
 example: midge version
-";
+"];
 
 #[cfg(test)]
 mod tests {
@@ -106,7 +125,8 @@ mod tests {
 
     #[test]
     fn fits_a_screen_and_has_an_example() {
-        for text in [OVERVIEW, AGENT, MEMBERS, STATUS, JOIN, LEAVE, VERSION] {
+        for pieces in [OVERVIEW, AGENT, MEMBERS, STATUS, JOIN, LEAVE, VERSION] {
+            let text = pieces.concat();
             assert!(text.lines().count() <= 24, "{text}");
             assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
             assert!(text.contains("example") && text.ends_with('\n'), "{text}");

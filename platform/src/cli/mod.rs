@@ -6,51 +6,57 @@
 mod agent;
 mod client;
 mod help;
-pub(crate) mod options;
+mod options;
 mod response;
 
-use std::io;
-use std::process::ExitCode;
+use core::fmt;
+use std::ffi::c_int;
 
-use lexopt::{Arg, Parser};
 use nix::errno::Errno;
 
-use crate::os;
+use crate::logger::{self, complain};
+use crate::os::{self, Reason, Strings};
 use options::{Flag, Options};
 
-/// Why a command did not succeed.
-#[derive(Debug)]
+/// Why a command did not succeed, as its exit status. What was wrong has been said on stderr by
+/// whoever made this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// It was tried and did not work.
-    Failed(String),
-    /// The arguments are wrong.
-    Usage(String),
-    /// The answer is no.
-    No,
-    /// There is no agent to ask.
-    Unreachable(String),
     /// Nobody reads the output any more, as behind `head`. That is no error.
-    OutputClosed,
+    OutputClosed = 0,
+    /// It was tried and did not work.
+    Failed = 1,
+    /// The arguments are wrong.
+    Usage = 2,
+    /// The answer is no.
+    No = 3,
+    /// There is no agent to ask.
+    Unreachable = 4,
 }
 
 impl Failure {
-    fn status(&self) -> u8 {
-        match self {
-            Self::OutputClosed => 0,
-            Self::Failed(_) => 1,
-            Self::Usage(_) => 2,
-            Self::No => 3,
-            Self::Unreachable(_) => 4,
-        }
+    fn failed(what: fmt::Arguments<'_>) -> Self {
+        complain(what);
+        Self::Failed
+    }
+
+    fn usage(what: fmt::Arguments<'_>) -> Self {
+        complain(what);
+        Self::Usage
+    }
+
+    fn unreachable(what: fmt::Arguments<'_>) -> Self {
+        complain(what);
+        Self::Unreachable
     }
 }
 
 struct Command {
     name: &'static str,
-    help: &'static str,
+    help: help::Text,
     flags: &'static [&'static Flag],
-    /// How many operands it takes: the fewest and the most.
-    operands: (usize, usize),
+    /// Whether it takes addresses; then it needs one.
+    takes_addresses: bool,
     run: fn(&Options) -> Result<(), Failure>,
 }
 
@@ -59,139 +65,131 @@ const COMMANDS: [Command; 6] = [
         name: "agent",
         help: help::AGENT,
         flags: agent::FLAGS,
-        operands: (0, 0),
+        takes_addresses: false,
         run: agent::run,
     },
     Command {
         name: "members",
         help: help::MEMBERS,
         flags: &[options::QUIET, options::JSON, options::WATCH, options::CLUSTER, options::API],
-        operands: (0, 0),
+        takes_addresses: false,
         run: client::members,
     },
     Command {
         name: "status",
         help: help::STATUS,
         flags: &[options::JSON, options::WATCH, options::CHECK, options::CLUSTER, options::API],
-        operands: (0, 0),
+        takes_addresses: false,
         run: client::status,
     },
     Command {
         name: "join",
         help: help::JOIN,
         flags: &[options::CLUSTER, options::API],
-        operands: (1, usize::MAX),
+        takes_addresses: true,
         run: client::join,
     },
     Command {
         name: "leave",
         help: help::LEAVE,
         flags: &[options::CLUSTER, options::API],
-        operands: (0, 0),
+        takes_addresses: false,
         run: client::leave,
     },
-    Command { name: "version", help: help::VERSION, flags: &[], operands: (0, 0), run: version },
+    Command {
+        name: "version",
+        help: help::VERSION,
+        flags: &[],
+        takes_addresses: false,
+        run: version,
+    },
 ];
 
-/// Runs the program with the arguments and the environment of this process.
-pub(crate) fn run() -> ExitCode {
-    let mut parser = Parser::from_env();
-    match dispatch(&mut parser) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err((failure, see)) => {
-            let status = failure.status();
-            match failure {
-                Failure::Usage(message) => complain(&format!("{message}\nsee: {see} --help")),
-                Failure::Failed(message) | Failure::Unreachable(message) => complain(&message),
-                Failure::No | Failure::OutputClosed => {}
+/// Runs the program and returns its exit status.
+pub(crate) fn run(mut arguments: Strings, environment: Strings) -> c_int {
+    let mut see = "";
+    let result = match command(&mut arguments) {
+        Ok(Some(command)) => {
+            see = command.name;
+            execute(command, arguments, environment)
+        }
+        Ok(None) => show_help(arguments),
+        Err(failure) => Err(failure),
+    };
+    match result {
+        Ok(()) => 0,
+        Err(failure) => {
+            if failure == Failure::Usage {
+                let space = if see.is_empty() { "" } else { " " };
+                logger::print(format_args!("see: midge{space}{see} --help"));
             }
-            ExitCode::from(status)
+            failure as c_int
         }
     }
 }
 
-/// A failure comes with the command whose help tells more.
-fn dispatch(parser: &mut Parser) -> Result<(), (Failure, String)> {
-    let usage = |message: String| (Failure::Usage(message), "midge".to_string());
-    let name = match parser.next() {
-        Ok(Some(Arg::Value(name))) => options::text(name).map_err(usage)?,
-        Ok(Some(Arg::Long("help") | Arg::Short('h'))) => "help".into(),
-        Ok(Some(Arg::Long("version") | Arg::Short('V'))) => "version".into(),
-        Ok(Some(Arg::Long(option))) => {
-            return Err(usage(format!("--{option}: the command comes first, then its options")));
-        }
-        Ok(Some(Arg::Short(option))) => {
-            return Err(usage(format!("-{option}: the command comes first, then its options")));
-        }
-        Ok(None) | Err(_) => return Err(usage("no command given".into())),
+/// The command that is asked for; `None` for help.
+fn command(arguments: &mut Strings) -> Result<Option<&'static Command>, Failure> {
+    let name = arguments.next().map(|name| name.to_str());
+    let name = match name {
+        None => return Err(Failure::usage(format_args!("no command given"))),
+        Some(Err(_)) => return Err(Failure::usage(format_args!("an argument is not UTF-8"))),
+        Some(Ok("help" | "--help" | "-h")) => return Ok(None),
+        Some(Ok("--version" | "-V")) => "version",
+        Some(Ok(name)) => name,
     };
-    if name == "help" {
-        return show_help(parser).map_err(|failure| (failure, "midge".into()));
+    if name.starts_with('-') {
+        return Err(Failure::usage(format_args!(
+            "{name}: the command comes first, then its options"
+        )));
     }
-    let Some(command) = find(&name) else {
-        return Err(usage(format!("unknown command `{name}`")));
-    };
-    execute(command, parser).map_err(|failure| (failure, format!("midge {}", command.name)))
+    find(name).map(Some)
 }
 
-fn find(name: &str) -> Option<&'static Command> {
-    COMMANDS.iter().find(|c| c.name == name)
+fn find(name: &str) -> Result<&'static Command, Failure> {
+    let command = COMMANDS.iter().find(|command| command.name == name);
+    command.ok_or_else(|| Failure::usage(format_args!("unknown command `{name}`")))
 }
 
-fn execute(command: &'static Command, parser: &mut Parser) -> Result<(), Failure> {
-    let options = Options::read(parser, command.flags, std::env::vars_os());
-    let options = options.map_err(Failure::Usage)?;
-    if options.help {
+fn execute(command: &Command, arguments: Strings, environment: Strings) -> Result<(), Failure> {
+    let options = Options::read(arguments, command.flags, environment)
+        .map_err(|slip| Failure::usage(format_args!("{slip}")))?;
+    if options.has(options::HELP) {
         return print(command.help);
     }
-    let (fewest, most) = command.operands;
-    if options.operands.len() < fewest {
-        return Err(Failure::Usage("an address is missing".into()));
+    match (options.operands().next(), command.takes_addresses) {
+        (None, true) => return Err(Failure::usage(format_args!("an address is missing"))),
+        (Some(excess), false) => {
+            return Err(Failure::usage(format_args!("unexpected argument `{excess}`")));
+        }
+        _ => {}
     }
-    if let Some(excess) = options.operands.get(most) {
-        return Err(Failure::Usage(format!("unexpected argument `{excess}`")));
-    }
-    for name in options::unknown_variables(std::env::vars_os()) {
-        complain(&format!("warning: {name} is set, but there is no such option"));
+    for name in options::unknown_variables(environment) {
+        complain(format_args!("warning: MIDGE_{name} is set, but there is no such option"));
     }
     (command.run)(&options)
 }
 
 /// `midge help [COMMAND]`.
-fn show_help(parser: &mut Parser) -> Result<(), Failure> {
-    match parser.next() {
-        Ok(Some(Arg::Value(name))) => {
-            let name = options::text(name).map_err(Failure::Usage)?;
-            let command = find(&name);
-            let command =
-                command.ok_or_else(|| Failure::Usage(format!("unknown command `{name}`")))?;
-            print(command.help)
-        }
-        _ => print(help::OVERVIEW),
+fn show_help(mut arguments: Strings) -> Result<(), Failure> {
+    match arguments.next().map(|name| name.to_str()) {
+        None => print(help::OVERVIEW),
+        Some(name) => print(find(name.unwrap_or_default())?.help),
     }
 }
 
 fn version(_: &Options) -> Result<(), Failure> {
-    print(concat!("midge ", env!("CARGO_PKG_VERSION"), "\n"))
+    print(&[concat!("midge ", env!("CARGO_PKG_VERSION"), "\n")])
 }
 
 /// Writes to stdout.
-pub(crate) fn print(text: &str) -> Result<(), Failure> {
-    write(text.as_bytes())
+fn print(parts: &[&str]) -> Result<(), Failure> {
+    parts.iter().try_for_each(|part| write(part.as_bytes()))
 }
 
-/// Writes bytes to stdout.
 fn write(bytes: &[u8]) -> Result<(), Failure> {
     os::write_all(os::stdout(), bytes).map_err(|error| match error {
         Errno::EPIPE => Failure::OutputClosed,
-        // nix would bring its own texts of all errors.
-        _ => Failure::Failed(format!("cannot write to stdout: {}", io::Error::from(error))),
+        _ => Failure::failed(format_args!("cannot write to stdout: {}", Reason(error))),
     })
-}
-
-/// Writes `midge: MESSAGE` to stderr.
-fn complain(message: &str) {
-    // In one piece, so that it does not mix with lines of other processes. If stderr is closed,
-    // the exit status has to do.
-    let _ = os::write_all(os::stderr(), format!("midge: {message}\n").as_bytes());
 }

@@ -2,12 +2,34 @@
 //!
 //! It reads what the agent writes (RFC 9112: a length, chunks, or until the end) and nothing else.
 
-use std::io::{self, ErrorKind, Read};
+use nix::errno::Errno;
 
 use super::Failure;
+use crate::api::parse_number;
 
 /// Bytes read at a time; also the longest line of a head.
 const BUFFER_BYTES: usize = 4096;
+
+/// Where the answer comes from; 0 bytes are its end.
+pub(super) type Source<'a> = dyn FnMut(&mut [u8]) -> Result<usize, Broken> + 'a;
+
+/// Where the body goes, piece by piece.
+pub(super) type Sink<'a> = dyn FnMut(&[u8]) -> Result<(), Failure> + 'a;
+
+/// Why an answer did not pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Broken {
+    /// Nothing came for too long.
+    Silent,
+    /// It ended too early.
+    Ended,
+    /// It is not HTTP as the agent writes it.
+    Nonsense,
+    /// It could not be read.
+    System(Errno),
+    /// The sink did not take it.
+    Sink(Failure),
+}
 
 /// How the body ends.
 enum Framing {
@@ -18,37 +40,34 @@ enum Framing {
 
 /// An answer whose head has been read.
 pub(super) struct Response<'a> {
-    pub(super) status: u16,
+    pub(super) status: u64,
     framing: Framing,
     input: Input<'a>,
 }
 
 impl<'a> Response<'a> {
     /// Reads the head.
-    pub(super) fn read(stream: &'a mut dyn Read) -> io::Result<Self> {
-        let mut input = Input { stream, buffer: [0; BUFFER_BYTES], start: 0, end: 0 };
-        let status = parse_status(input.line()?).ok_or(ErrorKind::InvalidData)?;
+    pub(super) fn read(source: &'a mut Source<'a>) -> Result<Self, Broken> {
+        let mut input = Input { source, buffer: [0; BUFFER_BYTES], start: 0, end: 0 };
+        let status = parse_status(input.line()?).ok_or(Broken::Nonsense)?;
         let mut framing = Framing::UntilEnd;
         loop {
             let line = input.line()?;
             if line.is_empty() {
                 return Ok(Self { status, framing, input });
             }
-            let (name, value) = line.split_once(':').ok_or(ErrorKind::InvalidData)?;
-            let value = value.trim_ascii();
+            let (name, value) = line.split_once(':').ok_or(Broken::Nonsense)?;
             if name.eq_ignore_ascii_case("content-length") {
-                framing = Framing::Length(value.parse().map_err(|_| ErrorKind::InvalidData)?);
+                let length = parse_number(value.trim_ascii()).ok_or(Broken::Nonsense)?;
+                framing = Framing::Length(length);
             } else if name.eq_ignore_ascii_case("transfer-encoding") {
                 framing = Framing::Chunked;
             }
         }
     }
 
-    /// Hands the body to `sink`, piece by piece.
-    pub(super) fn body(
-        mut self,
-        sink: &mut dyn FnMut(&[u8]) -> Result<(), Failure>,
-    ) -> Result<(), BodyError> {
+    /// Hands the body to `sink`.
+    pub(super) fn body(mut self, sink: &mut Sink<'_>) -> Result<(), Broken> {
         match self.framing {
             Framing::Length(length) => self.input.pass(length, sink),
             Framing::Chunked => self.input.pass_chunks(sink),
@@ -56,117 +75,87 @@ impl<'a> Response<'a> {
         }
     }
 
-    /// The body as text of at most so many bytes.
-    pub(super) fn text(self, most: usize) -> Result<String, BodyError> {
-        let mut bytes = Vec::new();
+    /// The beginning of the body, as much as there is space for.
+    pub(super) fn beginning(self, space: &mut [u8]) -> Result<&mut [u8], Broken> {
+        let mut len = 0;
         self.body(&mut |piece| {
-            if bytes.len() + piece.len() <= most {
-                bytes.extend_from_slice(piece);
-            }
+            let n = piece.len().min(space.len() - len);
+            space[len..len + n].copy_from_slice(&piece[..n]);
+            len += n;
             Ok(())
         })?;
-        String::from_utf8(bytes).map_err(|_| BodyError::Read(ErrorKind::InvalidData.into()))
+        Ok(&mut space[..len])
     }
 }
 
-/// Why a body did not pass.
-#[derive(Debug)]
-pub(super) enum BodyError {
-    /// It could not be read.
-    Read(io::Error),
-    /// The sink did not take it.
-    Sink(Failure),
+fn parse_status(line: &str) -> Option<u64> {
+    parse_number(line.strip_prefix("HTTP/1.1 ")?.get(..3)?)
 }
 
-impl From<io::Error> for BodyError {
-    fn from(error: io::Error) -> Self {
-        Self::Read(error)
-    }
-}
-
-fn parse_status(line: &str) -> Option<u16> {
-    line.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()
-}
-
-/// A stream and what has been read from it ahead.
+/// A source and what has been read from it ahead.
 struct Input<'a> {
-    stream: &'a mut dyn Read,
+    source: &'a mut Source<'a>,
     buffer: [u8; BUFFER_BYTES],
     start: usize,
     end: usize,
 }
 
 impl Input<'_> {
-    /// Reads more; `false` at the end of the stream.
-    fn fill(&mut self) -> io::Result<bool> {
+    /// Reads more; `false` at the end of the source.
+    fn fill(&mut self) -> Result<bool, Broken> {
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
             self.end -= self.start;
             self.start = 0;
         }
         if self.end == BUFFER_BYTES {
-            return Err(ErrorKind::InvalidData.into());
+            return Err(Broken::Nonsense);
         }
-        loop {
-            match self.stream.read(&mut self.buffer[self.end..]) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                result => {
-                    let n = result?;
-                    self.end += n;
-                    return Ok(n > 0);
-                }
-            }
-        }
+        let n = (self.source)(&mut self.buffer[self.end..])?;
+        self.end += n;
+        Ok(n > 0)
     }
 
     /// One line without its end.
-    fn line(&mut self) -> io::Result<&str> {
+    fn line(&mut self) -> Result<&str, Broken> {
         let mut searched = 0;
         loop {
             let unread = &self.buffer[self.start..self.end];
             if let Some(at) = unread[searched..].iter().position(|b| *b == b'\n') {
                 let (start, end) = (self.start, self.start + searched + at);
                 self.start = end + 1;
-                let line = std::str::from_utf8(&self.buffer[start..end]);
-                let line = line.map_err(|_| ErrorKind::InvalidData)?;
+                let line = core::str::from_utf8(&self.buffer[start..end]);
+                let line = line.map_err(|_| Broken::Nonsense)?;
                 return Ok(line.strip_suffix('\r').unwrap_or(line));
             }
             searched = unread.len();
             if !self.fill()? {
-                return Err(ErrorKind::UnexpectedEof.into());
+                return Err(Broken::Ended);
             }
         }
     }
 
-    fn pass(
-        &mut self,
-        mut length: u64,
-        sink: &mut dyn FnMut(&[u8]) -> Result<(), Failure>,
-    ) -> Result<(), BodyError> {
+    fn pass(&mut self, mut length: u64, sink: &mut Sink<'_>) -> Result<(), Broken> {
         while length > 0 {
             if self.start == self.end && !self.fill()? {
-                return Err(BodyError::Read(ErrorKind::UnexpectedEof.into()));
+                return Err(Broken::Ended);
             }
             let ahead = self.end - self.start;
             let n = usize::try_from(length).map_or(ahead, |length| length.min(ahead));
-            sink(&self.buffer[self.start..self.start + n]).map_err(BodyError::Sink)?;
+            sink(&self.buffer[self.start..self.start + n]).map_err(Broken::Sink)?;
             self.start += n;
             length -= n as u64;
         }
         Ok(())
     }
 
-    fn pass_chunks(
-        &mut self,
-        sink: &mut dyn FnMut(&[u8]) -> Result<(), Failure>,
-    ) -> Result<(), BodyError> {
+    fn pass_chunks(&mut self, sink: &mut Sink<'_>) -> Result<(), Broken> {
         loop {
-            let length = u64::from_str_radix(self.line()?, 16);
-            let length = length.map_err(|_| io::Error::from(ErrorKind::InvalidData))?;
+            let length = parse_hex(self.line()?).ok_or(Broken::Nonsense)?;
             self.pass(length, sink)?;
             // After a chunk, and after the last of length 0, comes an empty line.
             if !self.line()?.is_empty() {
-                return Err(BodyError::Read(ErrorKind::InvalidData.into()));
+                return Err(Broken::Nonsense);
             }
             if length == 0 {
                 return Ok(());
@@ -174,12 +163,9 @@ impl Input<'_> {
         }
     }
 
-    fn pass_rest(
-        &mut self,
-        sink: &mut dyn FnMut(&[u8]) -> Result<(), Failure>,
-    ) -> Result<(), BodyError> {
+    fn pass_rest(&mut self, sink: &mut Sink<'_>) -> Result<(), Broken> {
         loop {
-            sink(&self.buffer[self.start..self.end]).map_err(BodyError::Sink)?;
+            sink(&self.buffer[self.start..self.end]).map_err(Broken::Sink)?;
             self.start = self.end;
             if !self.fill()? {
                 return Ok(());
@@ -188,24 +174,42 @@ impl Input<'_> {
     }
 }
 
-/// The text of an error of the agent, which is `{"error":"TEXT",...}`.
-pub(super) fn error_text(object: &str) -> Option<String> {
-    let mut rest = object.strip_prefix("{\"error\":\"")?.chars();
-    let mut text = String::new();
+fn parse_hex(text: &str) -> Option<u64> {
+    if text.is_empty() || text.len() > 8 {
+        return None;
+    }
+    text.chars().try_fold(0, |sum, digit| Some(sum << 4 | u64::from(digit.to_digit(16)?)))
+}
+
+/// The text of an error of the agent: that of `{"error":"TEXT",...}`, put in its place, or the
+/// first line of a plain text. `None` if it is cut or not UTF-8.
+pub(super) fn error_text(object: &mut [u8]) -> Option<&str> {
+    const START: &[u8] = b"{\"error\":\"";
+    if !object.starts_with(START) {
+        return core::str::from_utf8(object).ok()?.lines().next();
+    }
+    // What is read is always ahead of what is written.
+    let (mut from, mut to) = (START.len(), 0);
     loop {
-        match rest.next()? {
-            '"' => return Some(text),
-            '\\' => match rest.next()? {
-                // Only control characters are written so, and a line has none.
-                'u' => {
-                    rest.nth(3)?;
-                    text.push('?');
-                }
-                'n' | 'r' | 't' => text.push(' '),
-                c => text.push(c),
-            },
-            c => text.push(c),
+        let mut byte = *object.get(from)?;
+        from += 1;
+        if byte == b'"' {
+            return core::str::from_utf8(&object[..to]).ok();
         }
+        if byte == b'\\' {
+            byte = match *object.get(from)? {
+                // Only control characters are written so, and a line has none.
+                b'u' => {
+                    from += 4;
+                    b'?'
+                }
+                b'n' | b'r' | b't' => b' ',
+                byte => byte,
+            };
+            from += 1;
+        }
+        object[to] = byte;
+        to += 1;
     }
 }
 
@@ -213,32 +217,29 @@ pub(super) fn error_text(object: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// Gives one byte at a time, so that every place where a read can end is met.
-    struct Trickle<'a>(&'a [u8]);
-
-    impl Read for Trickle<'_> {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            let (Some(byte), Some(place)) = (self.0.first(), buffer.first_mut()) else {
-                return Ok(0);
-            };
-            *place = *byte;
-            self.0 = &self.0[1..];
-            Ok(1)
-        }
+    /// Reads in pieces of so many bytes. In pieces of one, every place where a read can end is
+    /// met.
+    fn read_in_pieces(bytes: &str, most: usize) -> Result<(u64, String), Broken> {
+        let mut rest = bytes.as_bytes();
+        let mut source = |space: &mut [u8]| {
+            let n = rest.len().min(space.len()).min(most);
+            space[..n].copy_from_slice(&rest[..n]);
+            rest = &rest[n..];
+            Ok(n)
+        };
+        let response = Response::read(&mut source)?;
+        let status = response.status;
+        let mut body = Vec::new();
+        response.body(&mut |piece| {
+            body.extend_from_slice(piece);
+            Ok(())
+        })?;
+        Ok((status, String::from_utf8(body).unwrap()))
     }
 
-    fn read(bytes: &str) -> Result<(u16, String), String> {
-        let read = |stream: &mut dyn Read| {
-            let response = Response::read(stream).map_err(|e| e.kind().to_string())?;
-            let status = response.status;
-            match response.text(usize::MAX) {
-                Ok(text) => Ok((status, text)),
-                Err(BodyError::Read(error)) => Err(error.kind().to_string()),
-                Err(BodyError::Sink(_)) => Err("sink".into()),
-            }
-        };
-        let whole = read(&mut bytes.as_bytes());
-        assert_eq!(read(&mut Trickle(bytes.as_bytes())), whole, "{bytes:?}");
+    fn read(bytes: &str) -> Result<(u64, String), Broken> {
+        let whole = read_in_pieces(bytes, usize::MAX);
+        assert_eq!(read_in_pieces(bytes, 1), whole, "{bytes:?}");
         whole
     }
 
@@ -282,11 +283,26 @@ mod tests {
     }
 
     #[test]
+    fn the_beginning_is_what_fits() {
+        let mut rest = &b"HTTP/1.1 404 Not Found\r\n\r\nhello"[..];
+        let mut source = |space: &mut [u8]| {
+            let n = core::mem::take(&mut rest);
+            space[..n.len()].copy_from_slice(n);
+            Ok(n.len())
+        };
+        let mut space = [0; 3];
+        let response = Response::read(&mut source).unwrap();
+        assert_eq!(response.beginning(&mut space), Ok(&mut b"hel"[..].to_vec()[..]));
+    }
+
+    #[test]
     fn finds_the_text_of_an_error() {
+        let text = |object: &str| error_text(&mut object.as_bytes().to_vec()).map(String::from);
         let object = r#"{"error":"no \"such\" ü\\ \u0007thing\n","code":"not_found"}"#;
-        assert_eq!(error_text(object).as_deref(), Some(r#"no "such" ü\ ?thing "#));
-        for other in ["", "{}", "busy", r#"{"error":5}"#, r#"{"error":"x"#, r#"{"error":"x\"#] {
-            assert_eq!(error_text(other), None, "{other}");
+        assert_eq!(text(object).as_deref(), Some(r#"no "such" ü\ ?thing "#));
+        assert_eq!(text("busy, try again\n\n").as_deref(), Some("busy, try again"));
+        for cut in ["", r#"{"error":"x"#, r#"{"error":"x\"#, r#"{"error":"\u00"#] {
+            assert_eq!(text(cut), None, "{cut}");
         }
     }
 }

@@ -5,17 +5,17 @@
 //! socket, so a client that only sends holds up nobody but itself.
 
 use core::fmt;
-use std::io::{self, ErrorKind};
 
 use httparse::EMPTY_HEADER;
 use midge::Instant;
-use mio::{Interest, Registry, Token};
+use nix::errno::Errno;
 
-use super::listener::Stream;
 use super::reply::{self, Client, ContentType, Framing, StatusCode, Written};
 use super::request::{self, Found, Head, Request, Scan};
 use super::server::{App, Stats};
 use super::{BODY_BYTES, CLOSING_TIME, HEAD_BYTES, HEADERS, PAGE_BYTES, REQUEST_TIME, SLOTS};
+use crate::poll::{Event, Interest, Poll, Token};
+use crate::socket::Socket;
 
 const INPUT_BYTES: usize = HEAD_BYTES + BODY_BYTES;
 
@@ -92,8 +92,8 @@ pub(super) enum Step {
 const STEPS: usize = 12;
 
 #[derive(Debug)]
-pub(super) struct Connection<S> {
-    stream: S,
+pub(super) struct Connection {
+    stream: Socket,
     phase: Phase,
     /// When it is over, or when waiting ends.
     until: Instant,
@@ -142,8 +142,8 @@ pub(super) struct Turn<'t, A> {
     pub(super) stats: &'t mut Stats,
 }
 
-impl<S: Stream> Connection<S> {
-    pub(super) fn new(stream: S, now: Instant) -> Self {
+impl Connection {
+    pub(super) fn new(stream: Socket, now: Instant) -> Self {
         Self {
             stream,
             phase: Phase::Request,
@@ -172,13 +172,8 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    pub(super) fn register(
-        &mut self,
-        registry: &Registry,
-        token: Token,
-        interests: Interest,
-    ) -> io::Result<()> {
-        registry.register(&mut self.stream, token, interests)
+    pub(super) fn watch(&self, poll: &Poll, token: Token) -> Result<(), Errno> {
+        poll.add(&self.stream, token, Interest::ReadWrite)
     }
 
     /// When [`expire`](Self::expire) is due.
@@ -212,9 +207,9 @@ impl<S: Stream> Connection<S> {
         (idle && !self.can_read).then_some(self.idle_since)
     }
 
-    pub(super) fn handle_event(&mut self, event: &mio::event::Event) {
+    pub(super) fn handle_event(&mut self, event: &Event) {
         self.ending |= event.is_read_closed();
-        self.hung_up |= event.is_write_closed() || event.is_error();
+        self.hung_up |= event.is_closed() || event.is_error();
         self.can_read |= event.is_readable() || self.ending || self.hung_up;
         self.can_write |= event.is_writable() || self.hung_up;
     }
@@ -529,7 +524,7 @@ impl<S: Stream> Connection<S> {
             return Err(Step::Blocked);
         }
         debug_assert!(!space.is_empty(), "a request that fills the buffer is whole");
-        match self.stream.read(space) {
+        match self.stream.receive(space) {
             Ok(bytes) => {
                 self.ended = bytes == 0;
                 // A short read has emptied the socket, and epoll tells of what comes later
@@ -538,7 +533,7 @@ impl<S: Stream> Connection<S> {
                 self.can_read = bytes == space.len() || self.ending;
                 Ok(bytes)
             }
-            Err(error) => match self.trouble(&error) {
+            Err(error) => match trouble(error) {
                 Step::Blocked => {
                     self.can_read = false;
                     Err(Step::Blocked)
@@ -552,26 +547,26 @@ impl<S: Stream> Connection<S> {
         if !self.can_write {
             return Step::Blocked;
         }
-        match self.stream.write(&output[self.output.0..self.output.1]) {
+        match self.stream.send(&output[self.output.0..self.output.1]) {
             Ok(0) => Step::Over,
             Ok(bytes) => {
                 self.output.0 += bytes;
                 Step::On
             }
             Err(error) => {
-                let step = self.trouble(&error);
+                let step = trouble(error);
                 self.can_write = step != Step::Blocked;
                 step
             }
         }
     }
+}
 
-    fn trouble(&self, error: &io::Error) -> Step {
-        match error.kind() {
-            ErrorKind::WouldBlock => Step::Blocked,
-            ErrorKind::Interrupted => Step::On,
-            _ => Step::Over,
-        }
+fn trouble(error: Errno) -> Step {
+    match error {
+        Errno::EAGAIN => Step::Blocked,
+        Errno::EINTR => Step::On,
+        _ => Step::Over,
     }
 }
 

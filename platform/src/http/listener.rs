@@ -1,28 +1,16 @@
-//! Where connections come from, and what the engine needs of one.
+//! Where connections come from.
 
-use std::io::{self, Read, Write};
-use std::net::Shutdown;
+use std::os::fd::AsFd;
 
-use mio::event::Source;
-use mio::net::UnixStream;
+use nix::errno::Errno;
 
-/// A non-blocking byte stream. The buffers, the slots and the protocol do not depend on which.
-pub trait Stream: Read + Write + Source {
-    /// Says that nothing more will be sent, while reading goes on.
-    fn shutdown_write(&self) -> io::Result<()>;
-}
+use crate::socket::Socket;
 
-impl Stream for UnixStream {
-    fn shutdown_write(&self) -> io::Result<()> {
-        self.shutdown(Shutdown::Write)
-    }
-}
-
-/// A non-blocking source of streams.
-pub trait Listener: Source {
-    /// What it yields.
-    type Stream: Stream;
-
-    /// The next connection; `WouldBlock` when there is none.
-    fn accept(&self) -> io::Result<Self::Stream>;
+/// A source of connections that does not block. The descriptor becomes readable when there is one.
+pub trait Listener: AsFd {
+    /// The next connection.
+    ///
+    /// # Errors
+    /// `EAGAIN` when there is none.
+    fn accept(&self) -> Result<Socket, Errno>;
 }

@@ -27,7 +27,7 @@ mod connection;
 
 pub use bind::{BindError, UnixSocket, bind_unix};
 pub use connection::{Buffers, Cursor, Next};
-pub use listener::{Listener, Stream};
+pub use listener::Listener;
 pub use page::Page;
 pub use reply::{ContentType, Reply, StatusCode};
 pub use request::{ArgumentError, Method, Request};

@@ -1,16 +1,15 @@
 //! The connection slots: who is let in, whose turn it is, and whose time is up.
 
-use std::io::{self, ErrorKind};
-
 use midge::{Duration, Instant};
-use mio::event::Event;
-use mio::{Interest, Registry, Token};
+use nix::errno::Errno;
 
 use super::connection::{Buffers, Connection, Cursor, Next, Step, Turn};
 use super::listener::Listener;
 use super::reply::Reply;
 use super::request::Request;
 use super::{SERVED, SLOTS, WAITING};
+use crate::poll::{Event, Interest, Poll, Token};
+use crate::socket::Socket;
 
 /// What answers the requests.
 pub trait App {
@@ -47,16 +46,15 @@ pub struct Stats {
 
 /// A server over one listener.
 ///
-/// The driver hands every mio event whose token [`owns`](Self::owns) it to
+/// The driver hands every event whose token [`owns`](Self::owns) it to
 /// [`handle_event`](Self::handle_event), then calls [`run`](Self::run) once, and polls again:
 /// without waiting if `run` returned `true`, else until [`poll_timeout`](Self::poll_timeout).
 #[derive(Debug)]
 pub struct Server<'b, L: Listener> {
     listener: L,
-    registry: Registry,
     first: usize,
     buffers: &'b mut Buffers,
-    connections: [Option<Connection<L::Stream>>; SLOTS],
+    connections: [Option<Connection>; SLOTS],
     /// Slots that may have something to do, a bit each.
     ready: u32,
     /// Whose turn comes first.
@@ -75,23 +73,22 @@ const ACCEPTS: usize = 8;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 impl<'b, L: Listener> Server<'b, L> {
-    /// Mio tokens that a server uses.
+    /// Tokens that a server uses.
     pub const TOKENS: usize = 1 + SLOTS;
 
     /// A server that uses the tokens from `first` on.
     ///
     /// # Errors
-    /// The listener could not be registered.
+    /// The listener could not be watched.
     pub fn new(
-        mut listener: L,
+        listener: L,
         buffers: &'b mut Buffers,
-        registry: &Registry,
+        poll: &Poll,
         first: Token,
-    ) -> io::Result<Self> {
-        registry.register(&mut listener, first, Interest::READABLE)?;
+    ) -> Result<Self, Errno> {
+        poll.add(&listener, first, Interest::Read)?;
         Ok(Self {
             listener,
-            registry: registry.try_clone()?,
             first: first.0,
             buffers,
             connections: [const { None }; SLOTS],
@@ -131,9 +128,9 @@ impl<'b, L: Listener> Server<'b, L> {
     /// Does what is due, within bounds: a few connections are accepted, and every connection that
     /// is ready gets one turn of a few pages. Returns whether there is more to do at once.
     #[must_use]
-    pub fn run<A: App>(&mut self, now: Instant, app: &mut A) -> bool {
+    pub fn run<A: App>(&mut self, now: Instant, poll: &Poll, app: &mut A) -> bool {
         self.expire(now);
-        self.accept(now);
+        self.accept(now, poll);
         let first = self.turn;
         self.turn = (first + 1) % SLOTS;
         for slot in (first..SLOTS).chain(0..first) {
@@ -196,7 +193,7 @@ impl<'b, L: Listener> Server<'b, L> {
         }
     }
 
-    fn accept(&mut self, now: Instant) {
+    fn accept(&mut self, now: Instant, poll: &Poll) {
         if self.retry.is_some_and(|retry| retry <= now) {
             self.retry = None;
             self.accepting = true;
@@ -206,22 +203,20 @@ impl<'b, L: Listener> Server<'b, L> {
                 return;
             }
             match self.listener.accept() {
-                Ok(stream) => self.admit(stream, now),
-                Err(error) => match error.kind() {
-                    ErrorKind::WouldBlock => self.accepting = false,
-                    ErrorKind::Interrupted | ErrorKind::ConnectionAborted => {}
-                    _ => {
-                        self.stats.accept_errors += 1;
-                        self.accepting = false;
-                        self.retry = Some(now + ACCEPT_PAUSE);
-                    }
-                },
+                Ok(stream) => self.admit(stream, now, poll),
+                Err(Errno::EAGAIN) => self.accepting = false,
+                Err(Errno::EINTR | Errno::ECONNABORTED) => {}
+                Err(_) => {
+                    self.stats.accept_errors += 1;
+                    self.accepting = false;
+                    self.retry = Some(now + ACCEPT_PAUSE);
+                }
             }
         }
     }
 
     /// Gives a connection a slot, or one of the few places in which it is told that there is none.
-    fn admit(&mut self, stream: L::Stream, now: Instant) {
+    fn admit(&mut self, stream: Socket, now: Instant, poll: &Poll) {
         self.stats.connections += 1;
         let served = self.connections.iter().flatten().filter(|c| !c.is_closing()).count();
         let refused = served >= SERVED && !self.evict_idle();
@@ -232,8 +227,7 @@ impl<'b, L: Listener> Server<'b, L> {
             connection.refuse(&mut self.buffers.0[slot], now);
         }
         let token = Token(self.first + 1 + slot);
-        let interests = Interest::READABLE | Interest::WRITABLE;
-        if connection.register(&self.registry, token, interests).is_err() {
+        if connection.watch(poll, token).is_err() {
             self.stats.accept_errors += 1;
             return;
         }

@@ -4,14 +4,16 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 
 use midge::{Duration, Instant};
-use mio::event::Source;
-use mio::{Events, Interest, Poll, Registry, Token};
+use nix::errno::Errno;
 
 use super::super::*;
+use crate::poll::{Events, Poll, Token};
+use crate::socket::Socket;
 
 /// An application that is told the time before every run.
 pub(crate) trait Timed: App {
@@ -21,32 +23,24 @@ pub(crate) trait Timed: App {
 /// A listener that yields the far ends of socket pairs. A byte at its bell makes it readable.
 pub(crate) struct Pairs {
     queue: Rc<RefCell<Queue>>,
-    bell: mio::net::UnixStream,
+    bell: UnixStream,
 }
 
-type Queue = VecDeque<io::Result<mio::net::UnixStream>>;
+type Queue = VecDeque<Result<Socket, Errno>>;
 
 impl Listener for Pairs {
-    type Stream = mio::net::UnixStream;
-
-    fn accept(&self) -> io::Result<mio::net::UnixStream> {
+    fn accept(&self) -> Result<Socket, Errno> {
         let next = self.queue.borrow_mut().pop_front();
         next.unwrap_or_else(|| {
             let _ = (&self.bell).read(&mut [0; 64]);
-            Err(ErrorKind::WouldBlock.into())
+            Err(Errno::EAGAIN)
         })
     }
 }
 
-impl Source for Pairs {
-    fn register(&mut self, to: &Registry, token: Token, what: Interest) -> io::Result<()> {
-        self.bell.register(to, token, what)
-    }
-    fn reregister(&mut self, to: &Registry, token: Token, what: Interest) -> io::Result<()> {
-        self.bell.reregister(to, token, what)
-    }
-    fn deregister(&mut self, from: &Registry) -> io::Result<()> {
-        self.bell.deregister(from)
+impl AsFd for Pairs {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.bell.as_fd()
     }
 }
 
@@ -56,7 +50,7 @@ pub(crate) struct World<A> {
     events: Events,
     pub(crate) server: Server<'static, Pairs>,
     queue: Rc<RefCell<Queue>>,
-    bell: mio::net::UnixStream,
+    bell: UnixStream,
     pub(crate) app: A,
     pub(crate) now: Instant,
 }
@@ -65,11 +59,12 @@ impl<A: Timed> World<A> {
     pub(crate) fn with(app: A) -> Self {
         let poll = Poll::new().unwrap();
         let queue = Rc::default();
-        let (bell, hammer) = mio::net::UnixStream::pair().unwrap();
+        let (bell, hammer) = UnixStream::pair().unwrap();
+        bell.set_nonblocking(true).unwrap();
         let pairs = Pairs { queue: Rc::clone(&queue), bell };
         let buffers = Box::leak(Box::new(Buffers::EMPTY));
-        let server = Server::new(pairs, buffers, poll.registry(), Token(5)).unwrap();
-        let events = Events::with_capacity(64);
+        let server = Server::new(pairs, buffers, &poll, Token(5)).unwrap();
+        let events = Events::new();
         Self { poll, events, server, queue, bell: hammer, app, now: Instant::ZERO }
     }
 
@@ -78,27 +73,27 @@ impl<A: Timed> World<A> {
         let (ours, theirs) = UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
         theirs.set_nonblocking(true).unwrap();
-        self.offer(Ok(mio::net::UnixStream::from_std(theirs)));
+        self.offer(Ok(OwnedFd::from(theirs).into()));
         Client { stream: ours, received: Vec::new(), ended: false }
     }
 
     /// What the listener yields next.
-    pub(crate) fn offer(&mut self, stream: io::Result<mio::net::UnixStream>) {
+    pub(crate) fn offer(&mut self, stream: Result<Socket, Errno>) {
         self.queue.borrow_mut().push_back(stream);
         assert_eq!(self.bell.write(b"!").unwrap(), 1);
     }
 
     /// One round of the driver's loop. Returns whether anything may be left to do.
     pub(crate) fn round(&mut self) -> bool {
-        self.poll.poll(&mut self.events, Some(core::time::Duration::ZERO)).unwrap();
+        self.poll.wait(&mut self.events, Some(Duration::ZERO)).unwrap();
         let mut busy = false;
-        for event in &self.events {
+        for event in self.events.iter() {
             assert!(self.server.owns(event.token()));
-            self.server.handle_event(event);
+            self.server.handle_event(&event);
             busy = true;
         }
         self.app.set_now(self.now);
-        self.server.run(self.now, &mut self.app) || busy
+        self.server.run(self.now, &self.poll, &mut self.app) || busy
     }
 
     /// Lets the server work until it has nothing left to do without the clients.

@@ -217,7 +217,7 @@ fn a_flood_on_one_connection_does_not_hold_up_another() {
 #[test]
 fn a_failure_to_accept_is_counted_and_tried_again() {
     let mut world = World::new();
-    world.offer(Err(io::Error::other("no descriptors")));
+    world.offer(Err(Errno::EMFILE));
     let mut client = world.connect();
     client.send(&get("/hello"));
     // The event of the connection comes with that of the failure, so nothing more will come.
@@ -232,8 +232,8 @@ fn a_failure_to_accept_is_counted_and_tried_again() {
 #[test]
 fn interrupted_and_aborted_accepts_are_passed_over() {
     let mut world = World::new();
-    world.offer(Err(ErrorKind::Interrupted.into()));
-    world.offer(Err(ErrorKind::ConnectionAborted.into()));
+    world.offer(Err(Errno::EINTR));
+    world.offer(Err(Errno::ECONNABORTED));
     assert_eq!(world.ask(&get("/hello")).only().text(), "hello\n");
     assert_eq!(world.server.stats().accept_errors, 0);
 }

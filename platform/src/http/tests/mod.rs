@@ -8,16 +8,17 @@ mod limits;
 mod mutated;
 mod sockets;
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 
 use midge::{Duration, Instant};
-use mio::{Events, Poll, Token};
+use nix::errno::Errno;
 
 use harness::{Client, Timed, get};
 
 use super::reply::BODY_ROOM;
 use super::*;
+use crate::poll::{Events, Poll, Token};
 
 /// Rows of the long listing: as many as the agent has room for members.
 const ROWS: u32 = 8192;

@@ -1,23 +1,30 @@
 //! The Unix socket itself.
 
+use std::ffi::CString;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::*;
 
+/// Binding changes the umask of the process for a moment, so these tests take turns.
+static TURN: Mutex<()> = Mutex::new(());
+
 /// A directory of its own, removed at the end.
-struct Scratch(PathBuf);
+struct Scratch(PathBuf, #[expect(dead_code, reason = "held for its drop")] MutexGuard<'static, ()>);
 
 impl Scratch {
     fn new() -> Self {
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("midge-http-{}-{count}", std::process::id()));
         fs::create_dir(&path).unwrap();
-        Self(path)
+        Self(path, turn)
     }
 
     fn entries(&self) -> usize {
@@ -29,6 +36,11 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
+}
+
+fn bind_unix(path: &Path, mode: u32) -> Result<UnixSocket, BindError> {
+    let path = CString::new(path.as_os_str().as_bytes()).unwrap();
+    super::bind_unix(&path, mode)
 }
 
 #[test]
@@ -51,12 +63,12 @@ fn a_socket_is_made_with_its_directory_and_mode_and_removed() {
 fn requests_over_a_bound_socket() {
     let scratch = Scratch::new();
     let path = scratch.0.join("a.sock");
-    let mut poll = Poll::new().unwrap();
+    let poll = Poll::new().unwrap();
     let buffers = Box::leak(Box::new(Buffers::EMPTY));
     let socket = bind_unix(&path, 0o600).unwrap();
-    let mut server = Server::new(socket, buffers, poll.registry(), Token(0)).unwrap();
+    let mut server = Server::new(socket, buffers, &poll, Token(0)).unwrap();
     let mut app = Fake::default();
-    let mut events = Events::with_capacity(8);
+    let mut events = Events::new();
     let mut clients: Vec<UnixStream> = Vec::new();
     for _ in 0..3 {
         let mut client = UnixStream::connect(&path).unwrap();
@@ -64,9 +76,9 @@ fn requests_over_a_bound_socket() {
         client.write_all(&get("/hello")).unwrap();
         clients.push(client);
         loop {
-            poll.poll(&mut events, Some(core::time::Duration::ZERO)).unwrap();
-            events.iter().for_each(|event| server.handle_event(event));
-            if !server.run(Instant::ZERO, &mut app) && events.is_empty() {
+            poll.wait(&mut events, Some(Duration::ZERO)).unwrap();
+            events.iter().for_each(|event| server.handle_event(&event));
+            if !server.run(Instant::ZERO, &poll, &mut app) && events.is_empty() {
                 break;
             }
         }
@@ -122,9 +134,8 @@ fn paths_that_cannot_be() {
     let scratch = Scratch::new();
     let long = scratch.0.join("x".repeat(120));
     let error = bind_unix(&long.join("a.sock"), 0o600).unwrap_err();
-    assert!(matches!(error, BindError::Socket(_)), "{error}");
-    assert!(error.to_string().contains("SUN_LEN"), "{error}");
-    assert_eq!(fs::read_dir(&long).unwrap().count(), 0, "nothing is left");
+    assert_eq!(error, BindError::Directory(Errno::ENAMETOOLONG));
+    assert_eq!(scratch.entries(), 0, "nothing is left");
 }
 
 #[test]
@@ -138,15 +149,4 @@ fn a_successor_at_the_path_is_not_removed() {
     assert!(UnixStream::connect(&path).is_ok());
     drop(second);
     assert!(!path.exists());
-}
-
-#[test]
-fn what_a_crash_left_in_the_way_is_cleared() {
-    let scratch = Scratch::new();
-    let private = scratch.0.join(format!(".midge-{}", std::process::id()));
-    fs::create_dir(&private).unwrap();
-    fs::write(private.join("s"), "").unwrap();
-    let socket = bind_unix(&scratch.0.join("a.sock"), 0o600).unwrap();
-    assert_eq!(scratch.entries(), 1);
-    drop(socket);
 }
