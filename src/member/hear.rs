@@ -307,17 +307,17 @@ impl<const N: usize> Swim<N> {
     /// When the suspicion of a row ends, by what is known now.
     ///
     /// It is stretched by the local health multiplier like the probe's time-outs: a node that is
-    /// slow itself hears refutations late, too.
+    /// slow itself hears refutations late, too. And it does not end before this node has been
+    /// quick again for as long as a suspicion lasts.
     fn suspicion_end(&self, slot: Slot) -> Instant {
         let row = self.table.row(slot);
         let live = self.table.live();
-        let span = if self.lifeguard {
-            let span = suspicion::timeout(self.period, live, row.confirmations());
-            span.scale(u64::from(self.health) + 1, 1)
-        } else {
-            suspicion::minimum(self.period, live)
-        };
-        row.since + span
+        if !self.lifeguard {
+            return row.since + suspicion::minimum(self.period, live);
+        }
+        let span = suspicion::timeout(self.period, live, row.confirmations());
+        let end = row.since + span.scale(u64::from(self.health) + 1, 1);
+        end.max(self.slow_at.map_or(end, |slow_at| slow_at + span))
     }
 
     fn arm_suspicion(&mut self, slot: Slot) {

@@ -10,7 +10,7 @@ use siphasher::sip::SipHasher13;
 
 use super::incarnation::State;
 use super::row::{Flags, Slot};
-use super::swim::{JOIN_DELAY_MAX, Leaving, Swim};
+use super::swim::{JOIN_DELAY_FIRST, JOIN_DELAY_MAX, Leaving, Swim};
 use super::timers::Timer;
 use crate::address::Address;
 use crate::limits::{HELLOS_PER_PERIOD, SEEDS_IN_PARALLEL};
@@ -136,10 +136,6 @@ impl<const N: usize> Swim<N> {
         if hello.details.protocol_low > PROTOCOL {
             return Err(self.refuse(sender, Refusal::Protocol));
         }
-        let newcomer = self.table.find(sender.address).is_none_or(|slot| {
-            let row = self.table.row(slot);
-            !row.is_live()
-        });
         let Some(slot) = self.meet(now, sender, header) else {
             if self.table.find(sender.address).is_none() && !header.leaving {
                 self.refuse_row(now);
@@ -149,8 +145,8 @@ impl<const N: usize> Swim<N> {
             return Ok(None);
         };
         self.store_details(now, slot, header, &hello.details);
-        if newcomer {
-            // Now it is this node's turn: the newcomer knows it only by a challenge.
+        if header.wants_details {
+            // It knows this node only by a challenge: now it is this node's turn.
             self.say_hello(sender.address, Some(hello.token));
         }
         Ok(Some(slot))
@@ -269,6 +265,11 @@ impl<const N: usize> Swim<N> {
         if self.is_token_of(Some(refused.echo), by, now) {
             self.heard = Some(now);
             self.wanted_seeds &= !(1 << at);
+            // It answers, but it will hardly change its mind soon.
+            self.join_delay = JOIN_DELAY_MAX;
+            if !self.has_company() && self.seeds.len() == 1 {
+                self.timers.set(Timer::Join, now + JOIN_DELAY_MAX);
+            }
             self.notices.refused(now, by, refused.reason);
         }
     }
@@ -297,6 +298,15 @@ impl<const N: usize> Swim<N> {
             let random = self.jitter(self.join_delay);
             self.timers.set(Timer::Join, now + half + random);
             self.join_delay = self.join_delay.scale(2, 1).min(JOIN_DELAY_MAX);
+        }
+    }
+
+    /// A seed has answered: what gets lost from here on is worth a quick repetition.
+    pub(super) fn hasten_join(&mut self, now: Instant) {
+        if !self.has_company() {
+            self.join_delay = JOIN_DELAY_FIRST;
+            let random = self.jitter(JOIN_DELAY_FIRST);
+            self.timers.set(Timer::Join, now + JOIN_DELAY_FIRST + random);
         }
     }
 

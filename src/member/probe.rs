@@ -35,7 +35,15 @@ pub(super) struct Probe {
     pub(super) helpers: [Option<Address>; HELPERS],
     pub(super) owed: u8,
     pub(super) nacked: u8,
+    /// The second ping has had its time then; helpers that are sooner with their nacks wait.
+    pub(super) second_until: Instant,
 }
+
+/// Failed probes whose late answers would tell that this node is slow.
+pub(super) const LATE: usize = 8;
+/// How far silence alone worsens the health. A node that hears nothing may be slow itself, or be
+/// left alone by a crash of most of the fleet; only what comes late tells the one from the other.
+const HEALTH_OF_SILENCE: u8 = 2;
 
 impl Probe {
     pub(super) const NONE: Self = Self {
@@ -47,6 +55,7 @@ impl Probe {
         helpers: [None; HELPERS],
         owed: 0,
         nacked: 0,
+        second_until: Instant::ZERO,
     };
 
     fn asked(&self) -> u8 {
@@ -155,6 +164,7 @@ impl<const N: usize> Swim<N> {
         // The probe ends with its period; called late, it gets the time that it needs.
         let shortest = now + self.stretch(self.ping_timeout());
         let end_of_period = self.timers.get(Timer::Period).unwrap_or(now).max(shortest);
+        self.probe.second_until = shortest;
         self.timers.set(Timer::Period, end_of_period);
         self.timers.set(Timer::Probe, if asked == 0 { shortest } else { end_of_period });
     }
@@ -168,6 +178,7 @@ impl<const N: usize> Swim<N> {
             Stage::Indirect => from == self.probe.target || asked,
         };
         if !expected || number != self.probe.number {
+            self.note_late(now, number);
             return;
         }
         if from == self.probe.target
@@ -187,6 +198,7 @@ impl<const N: usize> Swim<N> {
     /// A helper says that it got no answer either.
     pub(super) fn hear_nack(&mut self, now: Instant, from: Address, number: Token) {
         if self.probe.stage != Stage::Indirect || number != self.probe.number {
+            self.note_late(now, number);
             return;
         }
         let Some(at) = self.probe.helpers.iter().position(|helper| *helper == Some(from)) else {
@@ -195,25 +207,47 @@ impl<const N: usize> Swim<N> {
         self.probe.nacked |= 1 << at;
         let all = self.probe.nacked.count_ones() as u8 == self.probe.asked();
         if all && self.lifeguard {
-            self.probe_failed(now);
+            if self.probe.second_until <= now {
+                self.probe_failed(now);
+            } else {
+                self.timers.set(Timer::Probe, self.probe.second_until);
+            }
+        }
+    }
+
+    /// An answer to a probe that has failed: this node, or its network, is slow.
+    fn note_late(&mut self, now: Instant, number: Token) {
+        if let Some(place) = self.late.iter_mut().find(|late| **late == Some(number)) {
+            *place = None;
+            self.slow_at = Some(now);
+            self.note_health(1, 0);
         }
     }
 
     /// Nobody got an answer. A helper that did not even say so speaks against this node's own
     /// health; so does a failed probe that no helper could confirm.
+    ///
+    /// Helpers that are silent to a man are accused with the target: they did not answer either.
+    /// So a crash of most of the fleet takes as many probes as a quarter of it.
     fn probe_failed(&mut self, now: Instant) {
         self.stats.probes_failed = self.stats.probes_failed.wrapping_add(1);
         let asked = self.probe.asked();
         let silent = asked - self.probe.nacked.count_ones() as u8;
-        self.note_health(if asked == 0 { 1 } else { silent }, 0);
+        let worse = if asked == 0 { 1 } else { silent };
+        self.note_health(worse.min(HEALTH_OF_SILENCE.saturating_sub(self.health)), 0);
+        self.late[usize::from(self.next_late) % LATE] = Some(self.probe.number);
+        self.next_late = self.next_late.wrapping_add(1);
         let target = self.table.find(self.probe.target);
         let helpers = self.probe.helpers;
         self.end_probe();
         if let Some(slot) = target {
             self.accuse(now, slot);
-            // The helpers have tried as well: they are the first to hear of it.
             for helper in helpers.into_iter().flatten() {
-                if let Some(helper) = self.table.find(helper) {
+                let Some(helper) = self.table.find(helper) else { continue };
+                if silent == asked && self.lifeguard {
+                    self.accuse(now, helper);
+                } else {
+                    // The helpers have tried as well: they are the first to hear of it.
                     self.table.owe(helper, Flags::NEWS);
                 }
             }

@@ -125,6 +125,7 @@ impl<const N: usize> Swim<N> {
                             self.meet(now, sender, &datagram.header);
                         }
                         self.hear_challenge(now, sender.address, challenge);
+                        self.hasten_join(now);
                         proven = true;
                     } else if self.is_seed_token(challenge.echo, now) {
                         self.hear_challenge(now, sender.address, challenge);
@@ -171,7 +172,12 @@ impl<const N: usize> Swim<N> {
         for section in datagram.sections() {
             self.hear_section(now, slot, sender.address, header, section);
         }
-        self.finish_receiving(now, slot, header);
+        // With a hello this asks for a hello in turn, which has been seen to.
+        let asks = header.wants_details && sender.hello.is_none();
+        if asks && self.may_ask(slot, now, COST_OF_PING) {
+            self.table.owe(slot, Flags::DETAILS_OWED);
+        }
+        self.compare_digest(now, slot, header.digest, header.partial);
         Ok(())
     }
 
@@ -240,12 +246,5 @@ impl<const N: usize> Swim<N> {
         if is_news_to_it && now >= row.tell_after {
             self.table.owe(slot, Flags::TELL);
         }
-    }
-
-    fn finish_receiving(&mut self, now: Instant, slot: Slot, header: &Header) {
-        if header.wants_details && self.may_ask(slot, now, COST_OF_PING) {
-            self.table.owe(slot, Flags::DETAILS_OWED);
-        }
-        self.compare_digest(now, slot, header.digest, header.partial);
     }
 }

@@ -50,10 +50,12 @@ impl<const N: usize> Swim<N> {
     /// A member asks this node to ping another.
     pub(super) fn hear_ping_req(&mut self, now: Instant, requester: Address, request: PingReq) {
         let PingReq { number: requested, target } = request;
-        let held = self.table.find(target).is_some();
-        if target == self.own().address || target == requester || !held {
+        if target == self.own().address || target == requester {
             return;
         }
+        // Nobody makes this node send to an address that it does not hold: it says that it got no
+        // answer, and remembers nothing of that.
+        let held = self.table.find(target).is_some();
         let number = self.draw_token();
         // The nack has to be back before the requester's period ends, and it has used up some of
         // it: Lifeguard's 80% of the time-out, and no more than 40% of a period.
@@ -66,12 +68,12 @@ impl<const N: usize> Swim<N> {
             return;
         };
         *place = Relay {
-            stage: RelayStage::PingOwed,
+            stage: if held { RelayStage::PingOwed } else { RelayStage::NackOwed },
             requester,
             requested,
             target,
             number,
-            deadline: now + wait,
+            deadline: if held { now + wait } else { now },
         };
     }
 

@@ -8,7 +8,7 @@ use siphasher::sip::SipHasher13;
 use super::incarnation::{Incarnation, State};
 use super::introduce::Answer;
 use super::notify::Notices;
-use super::probe::{Probe, RoundTrip};
+use super::probe::{LATE, Probe, RoundTrip};
 use super::reconcile::Pull;
 use super::relay::Relay;
 use super::row::{Flags, Row, Slot};
@@ -65,6 +65,10 @@ pub struct Swim<const N: usize> {
     pub(super) health: u8,
     pub(super) round_trip: RoundTrip,
     pub(super) probe: Probe,
+    pub(super) late: [Option<Token>; LATE],
+    pub(super) next_late: u8,
+    /// When an answer came late last, or this node was paused.
+    pub(super) slow_at: Option<Instant>,
     pub(super) relays: [Relay; RELAYS],
 
     /// Gossip datagrams that this tick still owes, and the place in the order of the first.
@@ -128,6 +132,9 @@ impl<const N: usize> Swim<N> {
         health: 0,
         round_trip: RoundTrip::UNKNOWN,
         probe: Probe::NONE,
+        late: [None; LATE],
+        next_late: 0,
+        slow_at: None,
         relays: [Relay::FREE; RELAYS],
         gossip_owed: 0,
         gossip_from: 0,
@@ -207,6 +214,8 @@ impl<const N: usize> Swim<N> {
         self.health = 0;
         self.round_trip = RoundTrip::UNKNOWN;
         self.probe = Probe::NONE;
+        self.late = [None; LATE];
+        self.slow_at = None;
         self.relays = [Relay::FREE; RELAYS];
         self.gossip_owed = 0;
         self.details_at = 0;

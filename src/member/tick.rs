@@ -69,6 +69,7 @@ impl<const N: usize> Swim<N> {
     /// meanwhile speaks against itself, so its suspicions last longer.
     fn note_pause(&mut self, now: Instant) {
         self.note_health(HEALTH_MAX, 0);
+        self.slow_at = Some(now);
         if self.lifeguard {
             self.heard = self.heard.map(|_| now);
         }

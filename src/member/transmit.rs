@@ -253,7 +253,8 @@ impl<const N: usize> Swim<N> {
         to: Address,
         echo: Option<crate::wire::Token>,
     ) {
-        self.begin(builder, true, false);
+        // Whom it has no row for it asks to introduce itself in turn.
+        self.begin(builder, true, echo.is_some() && self.table.find(to).is_none());
         let uptime_s = now.since(self.started.unwrap_or(now)).as_millis() / 1_000;
         let hello = Hello {
             token: self.token_for(to, now),
