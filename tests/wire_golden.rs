@@ -11,7 +11,7 @@ use midge::limits::MTU_BYTES;
 use midge::wire::open;
 use model::{Message, Packet, retag};
 use proptest::prelude::*;
-use vectors::{vector, vectors};
+use vectors::{malformed, vector, vectors};
 
 /// Bits of the header's flags byte that mean something; the others are ignored.
 const MEANT_FLAGS: u8 = 0b1_1111;
@@ -57,11 +57,37 @@ fn golden_bytes_decode_to_the_values() {
 }
 
 #[test]
+fn malformed_vectors_are_rejected_as_such() {
+    for vector in malformed() {
+        let verdict = read(vector.cluster, &vector.bytes);
+        assert_eq!(verdict, Err(Reject::Malformed), "{}", vector.name);
+    }
+}
+
+/// A second section of a type is malformed wherever it stands, also if it is the same.
+#[test]
+fn datagrams_with_two_sections_of_a_type_are_malformed() {
+    for vector in vectors() {
+        for message in vector.packet.messages.iter().filter(|message| message.kind() < 64) {
+            for at in 0..=vector.packet.messages.len() {
+                let mut packet =
+                    Packet { messages: vector.packet.messages.clone(), ..vector.packet };
+                packet.messages.insert(at, message.clone());
+                let bytes = packet.encode(vector.cluster).expect("room for another");
+                let verdict = read(vector.cluster, &bytes);
+                assert_eq!(verdict, Err(Reject::Malformed), "{} {at}", vector.name);
+            }
+        }
+    }
+}
+
+#[test]
 fn sizes_are_within_their_targets() {
     let len = |name: &str| vector(name).bytes.len();
     assert_eq!(len("ping"), 23, "at most 26");
     assert_eq!(len("ack"), 23);
     assert_eq!(len("challenge"), 23, "not longer than a ping");
+    assert!(len("refused_full") + 6 <= len("hello"), "with an ack not longer than a hello");
     assert_eq!(len("rumour_alive_v4") - len("rumours_none"), 14, "at most 14");
     assert_eq!(len("rumour_suspect_accuser_v4") - len("rumours_none"), 20, "at most 20");
     // A challenge to the shortest hello is not longer than that, unless the address that was
@@ -185,7 +211,7 @@ mod arbitrary {
     //! Values of every kind, as proptest makes them.
 
     use super::model::{Message, OwnDetails, Packet};
-    use midge::wire::{Challenge, Header, PageRequest, PingReq, Refusal, Rumour, Token};
+    use midge::wire::{Challenge, Header, PageRequest, PingReq, Refusal, Refused, Rumour, Token};
     use midge::{Address, Incarnation, State};
     use proptest::prelude::*;
 
@@ -201,7 +227,10 @@ mod arbitrary {
     }
 
     fn incarnation() -> impl Strategy<Value = Incarnation> {
-        (0_u64..1 << 42, number()).prop_map(|(epoch, refutation)| Incarnation { epoch, refutation })
+        (0_u64..1 << 42, number()).prop_map(|(epoch, number)| {
+            let refutation = number & ((1 << 31) - 1);
+            Incarnation { epoch, refutation }
+        })
     }
 
     fn rumour(accusers: bool) -> impl Strategy<Value = Rumour> {
@@ -244,6 +273,20 @@ mod arbitrary {
         })
     }
 
+    fn reason() -> impl Strategy<Value = Refusal> {
+        prop::sample::select(vec![Refusal::Full, Refusal::Protocol, Refusal::Conflict])
+    }
+
+    /// The first of each type that may come only once, and all others.
+    fn once_each(mut messages: Vec<Message>) -> Vec<Message> {
+        let mut seen = [false; 64];
+        messages.retain(|message| match seen.get_mut(usize::from(message.kind())) {
+            Some(seen) => !std::mem::replace(seen, true),
+            None => true,
+        });
+        messages
+    }
+
     fn message() -> impl Strategy<Value = Message> {
         let token = any::<[u8; 4]>;
         prop_oneof![
@@ -275,8 +318,9 @@ mod arbitrary {
             }),
             page(),
             prop::collection::vec(any::<u32>(), 64).prop_map(Message::Buckets),
-            prop::sample::select(vec![Refusal::Full, Refusal::Protocol, Refusal::Conflict])
-                .prop_map(Message::Refused),
+            (token(), reason()).prop_map(|(echo, reason)| {
+                Message::Refused(Refused { echo: Token(echo), reason })
+            }),
             (13_u8..=255, prop::collection::vec(any::<u8>(), 0..200))
                 .prop_map(|(kind, body)| Message::Unknown(kind, body)),
         ]
@@ -296,7 +340,7 @@ mod arbitrary {
             },
         );
         (header, prop::collection::vec(message(), 0..5))
-            .prop_map(|(header, messages)| Packet { header, messages })
+            .prop_map(|(header, messages)| Packet { header, messages: once_each(messages) })
     }
 }
 

@@ -4,7 +4,7 @@
 use midge::limits::{BUCKETS, MTU_BYTES};
 use midge::wire::{
     Buckets, Builder, Challenge, Datagram, Details, Header, Hello, Page, PageRequest, PingReq,
-    Refusal, Rumour, Section, Token, header, kind, probe,
+    Refused, Rumour, Section, Token, header, kind, probe,
 };
 
 /// Details that own their strings.
@@ -46,11 +46,30 @@ pub(crate) enum Message {
     PageRequest(PageRequest),
     Page { buckets: u64, first: u16, next: u16, rows: Vec<Rumour> },
     Buckets(Vec<u32>),
-    Refused(Refusal),
+    Refused(Refused),
     Unknown(u8, Vec<u8>),
 }
 
 impl Message {
+    /// The type of its section.
+    pub(crate) fn kind(&self) -> u8 {
+        match self {
+            Self::Ping(_) => kind::PING,
+            Self::Ack(_) => kind::ACK,
+            Self::PingReq(_) => kind::PING_REQ,
+            Self::Nack(_) => kind::NACK,
+            Self::Rumours(_) => kind::RUMOURS,
+            Self::Details(_) => kind::DETAILS,
+            Self::Hello { .. } => kind::HELLO,
+            Self::Challenge(_) => kind::CHALLENGE,
+            Self::PageRequest(_) => kind::PAGE_REQUEST,
+            Self::Page { .. } => kind::PAGE,
+            Self::Buckets(_) => kind::BUCKETS,
+            Self::Refused(_) => kind::REFUSED,
+            Self::Unknown(kind, _) => *kind,
+        }
+    }
+
     /// `body` is what the section was decoded from.
     fn of(section: Section<'_>, body: &[u8]) -> Self {
         match section {
@@ -70,7 +89,7 @@ impl Message {
                 Self::Page { buckets, first, next, rows: rows.collect() }
             }
             Section::Buckets(buckets) => Self::Buckets(buckets.digests().collect()),
-            Section::Refused(refusal) => Self::Refused(refusal),
+            Section::Refused(refused) => Self::Refused(refused),
             Section::Unknown(kind) => Self::Unknown(kind, body.to_vec()),
         }
     }
@@ -104,7 +123,7 @@ impl Message {
                 let digests: [u32; BUCKETS] = digests.as_slice().try_into().unwrap();
                 Buckets::encode(builder, &digests)
             }
-            Self::Refused(refusal) => refusal.encode(builder),
+            Self::Refused(refused) => refused.encode(builder),
             Self::Unknown(kind, body) => builder.section(*kind, |b| b.put_bytes(body)),
         }
     }

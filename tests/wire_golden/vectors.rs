@@ -1,6 +1,7 @@
-//! The golden vectors: bytes from `vectors.txt`, and what they mean.
+//! The golden vectors: bytes from `vectors.txt`, and what they mean; bytes from `malformed.txt`,
+//! which mean nothing.
 
-use midge::wire::{Challenge, Header, PageRequest, PingReq, Refusal, Rumour, Token};
+use midge::wire::{Challenge, Header, PageRequest, PingReq, Refusal, Refused, Rumour, Token};
 use midge::{Address, Incarnation, State};
 
 use crate::model::{Message, OwnDetails, Packet};
@@ -13,21 +14,38 @@ pub(crate) struct Vector {
     pub packet: Packet,
 }
 
-const TEXT: &str = include_str!("vectors.txt");
+/// A datagram of a file.
+pub(crate) struct Block {
+    pub name: &'static str,
+    pub cluster: &'static str,
+    pub bytes: Vec<u8>,
+}
 
-/// Every vector of the file.
-pub(crate) fn vectors() -> Vec<Vector> {
-    let text = TEXT.split_once('[').expect("there are vectors").1;
-    let mut named = values();
-    let vectors = text.split("\n[").map(|block| {
+/// The datagrams of a file: their names, clusters and bytes.
+fn blocks(text: &'static str) -> impl Iterator<Item = Block> {
+    let text = text.split_once('[').expect("there are vectors").1;
+    text.split("\n[").map(|block| {
         let (name, rest) = block.split_once("]\n").expect("a name in brackets");
         let mut lines = rest.lines().map(|line| line.split('#').next().unwrap().trim());
         let cluster = lines.find_map(|line| line.strip_prefix("cluster ")).expect("a cluster");
         let digits: String = lines.collect::<Vec<_>>().join(" ");
         let bytes = digits.split_whitespace().map(|b| u8::from_str_radix(b, 16).expect(name));
+        Block { name, cluster, bytes: bytes.collect() }
+    })
+}
+
+/// Every vector that is malformed.
+pub(crate) fn malformed() -> Vec<Block> {
+    blocks(include_str!("malformed.txt")).collect()
+}
+
+/// Every vector that says something.
+pub(crate) fn vectors() -> Vec<Vector> {
+    let mut named = values();
+    let vectors = blocks(include_str!("vectors.txt")).map(|Block { name, cluster, bytes }| {
         let at = named.iter().position(|(known, _)| *known == name);
         let packet = named.remove(at.unwrap_or_else(|| panic!("no value for {name}"))).1;
-        Vector { name, cluster, bytes: bytes.collect(), packet }
+        Vector { name, cluster, bytes, packet }
     });
     let vectors = vectors.collect();
     assert!(named.is_empty(), "no bytes for {:?}", named[0].0);
@@ -113,6 +131,8 @@ fn values() -> Vec<(&'static str, Packet)> {
     all.push(("hello_longest", Packet { header, messages: vec![hello_longest] }));
     all.push(("empty", Packet { header: HEADER, messages: vec![] }));
     all.push(("several", several()));
+    let messages = [0xaa, 0xbb].map(|byte| Message::Unknown(64, vec![byte])).into();
+    all.push(("unknown_twice", Packet { header: HEADER, messages }));
     let plain = probes().into_iter().chain(rumours()).chain(introductions()).chain(tables());
     for (name, message) in plain {
         all.push((name, Packet { header: HEADER, messages: vec![message] }));
@@ -138,7 +158,7 @@ fn extreme_headers() -> [(&'static str, Header, [u8; 4]); 2] {
         partial: true,
         wants_details: true,
         leaving: true,
-        incarnation: Incarnation { epoch: (1 << 42) - 1, refutation: u32::MAX },
+        incarnation: Incarnation { epoch: (1 << 42) - 1, refutation: (1 << 31) - 1 },
         digest: u32::MAX,
     };
     [("ping_all_flags", greatest, [0xff; 4]), ("ping_zero", Header::default(), [0; 4])]
@@ -163,7 +183,7 @@ fn rumours() -> Vec<(&'static str, Message)> {
         ("rumours_none", Message::Rumours(vec![])),
         ("rumour_alive_v4", one(rumour(Alive, B, EPOCH, 0))),
         ("rumour_alive_v6", one(rumour(Alive, B6, EPOCH, 127))),
-        ("rumour_alive_long", one(rumour(Alive, C, (1 << 42) - 1, u32::MAX))),
+        ("rumour_alive_long", one(rumour(Alive, C, (1 << 42) - 1, (1 << 31) - 1))),
         ("rumour_suspect", one(rumour(Suspect, B, EPOCH, 128))),
         ("rumour_suspect_accuser_v4", one(accused(A, rumour(Suspect, B, EPOCH, 0)))),
         ("rumour_suspect_accuser_v6", one(accused(A6, rumour(Suspect, B, EPOCH, 0)))),
@@ -175,6 +195,7 @@ fn rumours() -> Vec<(&'static str, Message)> {
 }
 
 fn introductions() -> Vec<(&'static str, Message)> {
+    let refused = |reason| Message::Refused(Refused { echo: Token(TOKEN), reason });
     let hello = |echo, uptime_s, details| Message::Hello { token: TOKEN, echo, uptime_s, details };
     vec![
         ("details_small", Message::Details(small())),
@@ -186,9 +207,9 @@ fn introductions() -> Vec<(&'static str, Message)> {
         ("challenge_echo", challenge(Some(TOKEN), None)),
         ("challenge_observed_v4", challenge(Some(TOKEN), Some(C))),
         ("challenge_observed_v6", challenge(Some(TOKEN), Some(B6))),
-        ("refused_full", Message::Refused(Refusal::Full)),
-        ("refused_protocol", Message::Refused(Refusal::Protocol)),
-        ("refused_conflict", Message::Refused(Refusal::Conflict)),
+        ("refused_full", refused(Refusal::Full)),
+        ("refused_protocol", refused(Refusal::Protocol)),
+        ("refused_conflict", refused(Refusal::Conflict)),
     ]
 }
 

@@ -101,6 +101,10 @@ fn header_fields_out_of_range_are_malformed() {
     assert_eq!(verdict(&sealed(&bad_epoch)), Err(Reject::Malformed), "2^42");
     let last_epoch = [0, 0xff, 0xff, 0xff, 0xff, 0xff, 3, 5, 1, 2, 3, 4];
     assert_eq!(verdict(&sealed(&last_epoch)), Ok(()), "2^42 - 1");
+    let last_refutation = [0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x07, 1, 2, 3, 4];
+    assert_eq!(verdict(&sealed(&last_refutation)), Ok(()), "2^31 - 1");
+    let bad_refutation = [0, 0, 0, 0, 0, 0, 0, 0x80, 0x80, 0x80, 0x80, 0x08, 1, 2, 3, 4];
+    assert_eq!(verdict(&sealed(&bad_refutation)), Err(Reject::Malformed), "2^31");
     let long_refutation = [0, 0x00, 0x68, 0xe5, 0xcf, 0x8b, 0x01, 0x85, 0, 1, 2, 3, 4];
     assert_eq!(verdict(&sealed(&long_refutation)), Err(Reject::Malformed));
     for (v6, address) in bad_addresses() {
@@ -118,6 +122,39 @@ fn sections_end_with_the_datagram() {
     // A bad section behind a good one is found before anything acts on the good one.
     let datagram = sealed(&join(&[&HEADER_BYTES, &[1, 4, 0, 0, 0, 0], &[12, 1, 9]]));
     assert_eq!(verdict(&datagram), Err(Reject::Malformed));
+}
+
+/// What one datagram can ask for is bounded by the number of types. Types from 64 on, which no
+/// version has, are only counted.
+#[test]
+fn a_type_below_64_comes_once() {
+    for kind in 0..=255 {
+        // A body that a section of this type may have.
+        let body: &[u8] = match kind {
+            kind::PING | kind::ACK | kind::NACK | kind::CHALLENGE => &[1; 4],
+            kind::PING_REQ => &[1, 2, 3, 4, 4, 10, 0, 0, 1, 0x22, 0x19],
+            kind::DETAILS => &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 1, b'a', 0],
+            kind::HELLO => {
+                &[1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 1, b'a', 0]
+            }
+            kind::PAGE_REQUEST => &[0; 10],
+            kind::PAGE => &[0; 12],
+            kind::BUCKETS => continue, // longer than `with_section` makes; below
+            kind::REFUSED => &[1; 5],
+            _ => &[],
+        };
+        accepted(kind, body);
+        let section = join(&[&[kind, body.len() as u8], body]);
+        let expected = if kind < 64 { Err(Reject::Malformed) } else { Ok(()) };
+        for between in [&[][..], &[200, 0]] {
+            let datagram = sealed(&join(&[&HEADER_BYTES, &section, between, &section]));
+            assert_eq!(verdict(&datagram), expected, "{kind}");
+        }
+    }
+    let buckets = join(&[&[kind::BUCKETS, 0x80, 2], &[0; 256]]);
+    assert_eq!(verdict(&sealed(&join(&[&HEADER_BYTES, &buckets]))), Ok(()));
+    let twice = sealed(&join(&[&HEADER_BYTES, &buckets, &buckets]));
+    assert_eq!(verdict(&twice), Err(Reject::Malformed));
 }
 
 #[test]
@@ -207,7 +244,7 @@ fn rumours_have_no_flags_but_those_of_the_specification() {
 }
 
 #[test]
-fn rumours_are_about_usable_addresses_and_possible_epochs() {
+fn rumours_are_about_usable_addresses_and_possible_incarnations() {
     for (v6, address) in bad_addresses() {
         let flags = if v6 { 4 } else { 0 };
         malformed(kind::RUMOURS, &join(&[&[flags], &address, &INCARNATION]));
@@ -217,6 +254,9 @@ fn rumours_are_about_usable_addresses_and_possible_epochs() {
     malformed(kind::RUMOURS, &join(&[&[0], &V4, &[0, 0, 0, 0, 0, 4, 0]]));
     accepted(kind::RUMOURS, &join(&[&[0], &V4, &[0xff, 0xff, 0xff, 0xff, 0xff, 3, 0]]));
     malformed(kind::RUMOURS, &join(&[&[0], &V4, &[0, 0, 0, 0, 0, 0, 0x80, 0]]));
+    accepted(kind::RUMOURS, &join(&[&[0], &V4, &[0; 6], &[0xff, 0xff, 0xff, 0xff, 0x07]]));
+    malformed(kind::RUMOURS, &join(&[&[0], &V4, &[0; 6], &[0x80, 0x80, 0x80, 0x80, 0x08]]));
+    malformed(kind::RUMOURS, &join(&[&[0], &V4, &[0; 6], &[0xff, 0xff, 0xff, 0xff, 0x0f]]));
 }
 
 #[test]
