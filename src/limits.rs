@@ -75,8 +75,8 @@ pub const EPOCH_HEARSAY_END: u64 = 1 << 41;
 /// Sources whose bad packets are remembered, so that each is reported once a minute.
 pub const NOISY_SOURCES: usize = 8;
 
-/// What one member may ask for in a protocol period, in units of a page: a page costs 1, a ping
-/// for somebody else or the details 16.
+/// What one member may ask for in a protocol period, in units of a page: a page costs 1; a ping
+/// for somebody else, the rows that differ from its buckets, and the details cost 16 each.
 pub const REQUESTS_PER_PERIOD: u8 = 128;
 
 /// Introductions that others ask for and get in a protocol period.

@@ -2,8 +2,8 @@
 
 use core::fmt;
 
-/// Why a datagram was rejected. No member row has changed; a counter has. Only `Unproven` may
-/// cause an answer, and that is never longer than what was received.
+/// Why a datagram was rejected. No member row has changed; a counter has. Only `Unproven` and
+/// `Refused` may cause an answer, and that is never longer than what was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reject {
     /// From port 0, or from an unspecified, multicast or broadcast address.

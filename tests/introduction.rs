@@ -62,6 +62,20 @@ fn talk(peers: &mut [Peer], now: &mut Instant, alias: Option<(Address, usize)>) 
     panic!("the nodes never fall silent:\n{transcript}");
 }
 
+/// Lets the nodes run until they have told each other all their news.
+fn settle(peers: &mut [Peer], now: &mut Instant) {
+    let end = *now + Duration::from_secs(5);
+    while *now < end {
+        talk(peers, now, None);
+        let due = peers.iter().filter_map(|peer| peer.node.poll_timeout()).min();
+        *now = due.expect("nodes have deadlines").max(*now);
+        for peer in &mut *peers {
+            peer.node.handle_timeout(*now);
+        }
+    }
+    talk(peers, now, None);
+}
+
 fn describe(out: &mut String, from: Address, to: Address, bytes: &[u8]) {
     let datagram = open(CLUSTER, bytes).expect("what a node sends is valid");
     writeln!(out, "{from} -> {to}, {} bytes", bytes.len()).unwrap();
@@ -155,25 +169,28 @@ fn a_newcomer_is_introduced_and_learns_the_fleet() {
     let mut peers = vec![
         start("alice", "10.0.0.1:6434", 1_700_000_000_000, now),
         start("bob", "[2001:db8::2]:6434", 1_700_000_001_000, now),
+        start("carol", "10.0.0.3:6434", 1_700_000_002_000, now),
     ];
     let seed = peers[0].address;
-    peers[1].node.join(now, seed).unwrap();
-    peers[1].node.handle_timeout(now);
-    talk(&mut peers, &mut now, None);
+    for peer in &mut peers[1..] {
+        peer.node.join(now, seed).unwrap();
+        peer.node.handle_timeout(now);
+    }
+    settle(&mut peers, &mut now);
 
-    peers.push(start("carol", "10.0.0.3:6434", 1_700_000_002_000, now));
-    peers[2].node.join(now, seed).unwrap();
-    peers[2].node.handle_timeout(now);
+    peers.push(start("dave", "10.0.0.4:6434", 1_700_000_100_000, now));
+    peers[3].node.join(now, seed).unwrap();
+    peers[3].node.handle_timeout(now);
     let transcript = talk(&mut peers, &mut now, None);
 
     let fleet: Vec<_> = peers.iter().map(|peer| peer.address).collect();
-    for peer in [&peers[0], &peers[2]] {
+    for peer in [&peers[0], &peers[3]] {
         let known: Vec<_> = fleet.iter().filter_map(|at| peer.node.member(*at)).collect();
-        assert_eq!(known.len(), 3, "{transcript}");
+        assert_eq!(known.len(), 4, "{transcript}");
         assert!(known.iter().all(|member| member.state == State::Alive), "{transcript}");
     }
-    assert_eq!(peers[0].node.status().digest, peers[2].node.status().digest);
-    assert_eq!(peers[0].node.member(fleet[2]).unwrap().name, "carol");
+    assert_eq!(peers[0].node.status().digest, peers[3].node.status().digest);
+    assert_eq!(peers[0].node.member(fleet[3]).unwrap().name, "dave");
 
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/introduction/transcript.txt");
     if std::env::var_os("MIDGE_REWRITE").is_some() {

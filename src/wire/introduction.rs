@@ -2,8 +2,9 @@
 //!
 //! A stranger says hello with a token of its own. The challenge gives it back, which proves that
 //! the challenger is where the hello was sent, and carries a token that the second hello gives
-//! back, which proves the same of the stranger. Only then does the hello change a row. A
-//! challenge is never longer than what it answers.
+//! back, which proves the same of the stranger. Only then does the hello change a row, and is
+//! answered by a hello that does the same on the other side. A challenge or a refusal is never
+//! longer than what it answers.
 
 use super::codec::{
     Builder, Malformed, Token, take_address, take_array, take_text, take_varint, whole_array,
