@@ -35,7 +35,9 @@ impl<const N: usize> Swim<N> {
         reconciling: bool,
     ) -> bool {
         let own_statement = self.table.row(sender).address == rumour.address;
-        if !own_statement && rumour.incarnation.epoch > self.epoch_limit(now) {
+        if own_statement {
+            self.latest_epoch = self.latest_epoch.max(rumour.incarnation.epoch);
+        } else if rumour.incarnation.epoch > self.epoch_limit(now) {
             self.stats.epochs_ignored = self.stats.epochs_ignored.wrapping_add(1);
             return false;
         }
@@ -65,6 +67,7 @@ impl<const N: usize> Swim<N> {
         if accuses && !self.may_accuse(sender, now) {
             return false;
         }
+        let was_live = slot.filter(|slot| self.table.row(*slot).is_live());
         let news = match (verdict, slot) {
             (Verdict::Ignore | Verdict::Stale, _) => false,
             (Verdict::Apply, None) => self.enlist(now, rumour, accuser),
@@ -80,6 +83,10 @@ impl<const N: usize> Swim<N> {
             // `judge` confirms and accuses only what is held.
             (Verdict::Confirm | Verdict::Accuse, None) => false,
         };
+        if let Some(slot) = was_live.filter(|_| rumour.state == State::Left && !own_statement) {
+            // It did not say so itself: it hears of it, and may refute.
+            self.table.owe(slot, Flags::TELL);
+        }
         if let Some(slot) = slot.filter(|_| accuses) {
             self.second_suspicion(now, slot);
         }
@@ -91,14 +98,16 @@ impl<const N: usize> Swim<N> {
         news
     }
 
-    /// The latest epoch that is believed from others than the member itself. One beyond what a
-    /// clock can say would leave the member nothing to refute with.
+    /// The latest epoch that is believed from others than the member itself: a day beyond this
+    /// node's clock, or beyond what a member said of itself. One that no clock can say would leave
+    /// the subject nothing to refute with.
     fn epoch_limit(&self, now: Instant) -> u64 {
         if self.first_epoch < EPOCH_OF_A_CLOCK {
             return EPOCH_HEARSAY_END;
         }
         let uptime = now.since(self.started.unwrap_or(now));
-        self.first_epoch + uptime.as_millis() + EPOCH_AHEAD_MS
+        let clock = self.first_epoch + uptime.as_millis();
+        clock.max(self.latest_epoch) + EPOCH_AHEAD_MS
     }
 
     /// Whether the member has not had the shortest time to refute since this node heard of the
@@ -193,10 +202,6 @@ impl<const N: usize> Swim<N> {
             accusers = self.table.row(slot).accusers;
         }
         accusers[0] = accusers[0].or(accuser);
-        if state == State::Left && held.is_live() {
-            // Who did not say so itself hears of it, and may refute.
-            self.table.owe(slot, Flags::TELL);
-        }
         if self.table.row(slot).incarnation.epoch != incarnation.epoch && state.is_live() {
             self.table.row_mut(slot).flags.set(Flags::UPDATED);
         }

@@ -80,10 +80,11 @@ impl<const N: usize> Swim<N> {
             || token == Some(self.token_of_span(address, span.saturating_sub(1)))
     }
 
-    /// Whether the token was sent to a seed: who gives it back answers there, though it may
-    /// advertise another address. It is then asked again at that one, and believed nothing yet.
-    pub(super) fn is_seed_token(&self, token: Option<Token>, now: Instant) -> bool {
-        token.is_some() && self.seeds.iter().any(|seed| self.is_token_of(token, *seed, now))
+    /// Which seed the token was sent to: who gives it back answers there, though it may advertise
+    /// another address. It is then asked again at that one, and believed nothing yet.
+    pub(super) fn seed_of_token(&self, token: Option<Token>, now: Instant) -> Option<usize> {
+        token?;
+        self.seeds.iter().position(|seed| self.is_token_of(token, *seed, now))
     }
 
     /// Notes an answer; when all places are taken it is dropped and counted, and the peer asks
@@ -183,12 +184,13 @@ impl<const N: usize> Swim<N> {
                 slot
             }
         };
-        self.table.row_mut(slot).alias = alias;
         let row = self.table.row(slot);
         if row.state == State::Failed && header.incarnation == row.incarnation && !header.leaving {
             self.revive(now, slot);
         }
         self.hear_sender(now, slot, header);
+        // Last: another life clears it.
+        self.table.row_mut(slot).alias = alias;
         Some(slot)
     }
 
@@ -204,7 +206,8 @@ impl<const N: usize> Swim<N> {
     /// Somebody does not know this node and asks it to introduce itself.
     pub(super) fn hear_challenge(&mut self, now: Instant, from: Address, challenge: Challenge) {
         if challenge.observed.is_some() {
-            if !self.is_token_of(challenge.echo, from, now) {
+            let ours = self.is_token_of(challenge.echo, from, now);
+            if !ours && self.seed_of_token(challenge.echo, now).is_none() {
                 // Somebody else, at another source, said hello in the name of this address.
                 let own = self.own().address;
                 self.notices.conflict(now, own);
@@ -261,8 +264,7 @@ impl<const N: usize> Swim<N> {
 
     /// A seed refuses this node's hello.
     pub(super) fn hear_refusal(&mut self, now: Instant, by: Address, refused: Refused) {
-        let Some(at) = self.seeds.iter().position(|seed| *seed == by) else { return };
-        if self.is_token_of(Some(refused.echo), by, now) {
+        if let Some(at) = self.seed_of_token(Some(refused.echo), now) {
             self.heard = Some(now);
             self.wanted_seeds &= !(1 << at);
             // It answers, but it will hardly change its mind soon.

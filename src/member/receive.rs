@@ -127,8 +127,9 @@ impl<const N: usize> Swim<N> {
                         self.hear_challenge(now, sender.address, challenge);
                         self.hasten_join(now);
                         proven = true;
-                    } else if self.is_seed_token(challenge.echo, now) {
+                    } else if self.seed_of_token(challenge.echo, now).is_some() {
                         self.hear_challenge(now, sender.address, challenge);
+                        self.hasten_join(now);
                         proven = true;
                     }
                 }

@@ -50,6 +50,8 @@ pub struct Swim<const N: usize> {
     pub(super) life: [u8; 4],
     /// The epoch that the node was started with; the fleet may have raised it since.
     pub(super) first_epoch: u64,
+    /// The latest epoch that a member said of itself.
+    pub(super) latest_epoch: u64,
     /// In which period an accusation worsened the health last, and until when another life of this
     /// address is not answered again.
     pub(super) accused_period: Option<u16>,
@@ -122,6 +124,7 @@ impl<const N: usize> Swim<N> {
         lifeguard: false,
         life: [0; 4],
         first_epoch: 0,
+        latest_epoch: 0,
         accused_period: None,
         answer_life_after: Instant::ZERO,
         leaving: Leaving::No,
@@ -206,6 +209,7 @@ impl<const N: usize> Swim<N> {
     fn reset(&mut self, index_key: (u64, u64)) {
         self.table.reset(index_key);
         self.cluster.clear();
+        self.latest_epoch = 0;
         self.accused_period = None;
         self.answer_life_after = Instant::ZERO;
         self.leaving = Leaving::No;

@@ -201,8 +201,8 @@ fn another_clusters_name() {
     one_view(&agents.iter().collect::<Vec<_>>());
 }
 
-/// The one that was there first keeps the address. Whom the other one asks answers to the address
-/// that it gives, and so not to it: it hears from nobody, and is told what may be wrong.
+/// The one that was there first keeps the address. Whom the other one asks refuses it, and says
+/// why; the conflict is reported by whoever has heard from the first since the other was started.
 #[test]
 fn two_nodes_with_one_address() {
     let agents = cluster(3);
@@ -213,8 +213,12 @@ fn two_nodes_with_one_address() {
         more: vec![format!("--advertise={contested}")],
         ..Options::default()
     });
-    let hint = format!("{contested} is not where they reach this node");
-    impostor.logged(&["warn event=no_answer", &hint]);
+    impostor.logged(&[
+        "warn event=refused",
+        agents[0].addr(),
+        "another live node uses this address",
+    ]);
+    agents[0].logged(&["event=address_conflict", contested]);
     one_view(&agents.iter().collect::<Vec<_>>());
     for agent in &agents {
         let row = agent.sees(contested, "alive");
