@@ -10,6 +10,7 @@
 //! - [`api`]: the endpoints of the local API; [`http`]: the server under it
 //! - `logger`: lines on stderr that never block
 //! - [`poll`]: what the loop waits for; [`socket`]: sockets, and where the API's is
+//! - `text`: looking into text
 //! - `os`: clocks, entropy, static memory, standard files, the words of errors
 
 mod agent;
@@ -20,6 +21,7 @@ mod logger;
 mod os;
 pub mod poll;
 pub mod socket;
+mod text;
 
 use std::ffi::{c_char, c_int};
 

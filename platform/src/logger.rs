@@ -14,6 +14,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::os;
+use crate::text::printable;
 
 /// The longest line, bytes, its end included; longer ones are cut.
 const LINE_BYTES: usize = 1024;
@@ -114,11 +115,13 @@ pub(crate) fn print(text: fmt::Arguments<'_>) {
 struct Line {
     bytes: [u8; LINE_BYTES],
     len: usize,
+    /// Something did not fit.
+    full: bool,
 }
 
 impl Line {
     const fn new() -> Self {
-        Self { bytes: [0; LINE_BYTES], len: 0 }
+        Self { bytes: [0; LINE_BYTES], len: 0, full: false }
     }
 
     /// `2026-01-31T12:00:00Z `, from Unix seconds.
@@ -142,15 +145,17 @@ impl Line {
 
 impl fmt::Write for Line {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        for c in text.chars() {
-            let c = if c.is_control() { '?' } else { c };
-            // One byte is kept for the end of the line.
-            let Some(room) = self.bytes.get_mut(self.len..LINE_BYTES - 1) else { break };
-            if room.len() < c.len_utf8() {
-                break;
+        printable(text, &mut |character| {
+            let end = self.len + character.len();
+            // One byte is kept for the end of the line. What is cut is all the rest, so that no
+            // shorter character gets in later.
+            if end < LINE_BYTES && !self.full {
+                self.bytes[self.len..end].copy_from_slice(character.as_bytes());
+                self.len = end;
+            } else {
+                self.full = true;
             }
-            self.len += c.encode_utf8(room).len();
-        }
+        });
         Ok(())
     }
 }

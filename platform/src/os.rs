@@ -17,6 +17,8 @@ use nix::sys::time::TimeSpec;
 use nix::time::ClockId;
 use nix::unistd::write;
 
+use crate::text::cut;
+
 /// The monotonic clock that goes on while the machine is suspended, so that a node which slept
 /// knows how long it was away.
 pub(crate) fn now() -> Instant {
@@ -111,7 +113,7 @@ impl Strings {
     /// The value of an environment variable, if it is UTF-8.
     pub(crate) fn variable(self, name: &str) -> Option<&'static str> {
         self.filter_map(|entry| entry.to_str().ok()).find_map(|entry| {
-            let (key, value) = entry.split_once('=')?;
+            let (key, value) = cut(entry, b'=')?;
             (key == name).then_some(value)
         })
     }

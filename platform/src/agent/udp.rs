@@ -1,14 +1,14 @@
 //! The UDP socket of the node.
 
 use core::fmt;
-use core::net::{Ipv6Addr, SocketAddrV6};
+use core::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 
 use midge::limits::MTU_BYTES;
 use midge::{Address, Transmit};
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockType, SockaddrIn, SockaddrIn6, getsockname, recvfrom, sendto,
-    setsockopt, sockopt,
+    AddressFamily, MsgFlags, SockType, SockaddrStorage, getsockname, recvfrom, sendto, setsockopt,
+    sockopt,
 };
 
 use crate::api::DEFAULT_PORT;
@@ -81,21 +81,14 @@ impl Udp {
 
     /// The bound address, with the port that the system chose.
     pub(super) fn local_address(&self) -> Result<Address, Errno> {
-        local_address(&self.socket, self.v6)
+        local_address(&self.socket)
     }
 
     /// Reads one datagram. Errors here are ICMP's answers to what was sent before (a host or port
     /// that is not there): probes find that out by themselves.
     pub(super) fn receive(&self, buffer: &mut Buffer) -> Received {
-        let received = if self.v6 {
-            recvfrom::<SockaddrIn6>(self.socket.raw(), buffer)
-                .map(|(len, from)| (len, from.as_ref().map(address_of_v6)))
-        } else {
-            recvfrom::<SockaddrIn>(self.socket.raw(), buffer)
-                .map(|(len, from)| (len, from.as_ref().map(address_of_v4)))
-        };
-        match received {
-            Ok((len, Some(from))) => Received::Datagram(from, len),
+        match recvfrom::<SockaddrStorage>(self.socket.raw(), buffer) {
+            Ok((len, Some(from))) => Received::Datagram(from_system(&from), len),
             Err(Errno::EAGAIN) => Received::Nothing,
             Ok((_, None)) | Err(_) => Received::Ignored,
         }
@@ -130,14 +123,8 @@ impl Udp {
 
     fn try_send(&mut self, transmit: Transmit) -> Sent {
         let datagram = &self.outgoing[..transmit.len];
-        let fd = self.socket.raw();
-        let sent = if self.v6 {
-            sendto(fd, datagram, &socket_address_v6(transmit.to), MsgFlags::empty())
-        } else if let Some(to) = socket_address_v4(transmit.to) {
-            sendto(fd, datagram, &to, MsgFlags::empty())
-        } else {
-            Err(Errno::EAFNOSUPPORT)
-        };
+        let to = to_system(transmit.to, self.v6);
+        let sent = sendto(self.socket.raw(), datagram, &to, MsgFlags::empty());
         match sent {
             Ok(_) => Sent::Done,
             Err(Errno::EAGAIN) => Sent::Full,
@@ -157,54 +144,54 @@ impl Udp {
 /// Opens and binds; says whether it is IPv6. Such a socket takes IPv4 as well, whatever the
 /// system's default is.
 fn open(address: Address) -> Result<(Socket, bool), Errno> {
-    if let Some(v4) = socket_address_v4(address) {
-        let socket = Socket::new(AddressFamily::Inet, SockType::Datagram)?;
-        socket.bind(&v4)?;
-        return Ok((socket, false));
+    let v6 = address.octets_v4().is_none();
+    let socket = socket(v6)?;
+    if v6 {
+        setsockopt(&socket, sockopt::Ipv6V6Only, &false)?;
     }
-    let socket = Socket::new(AddressFamily::Inet6, SockType::Datagram)?;
-    setsockopt(&socket, sockopt::Ipv6V6Only, &false)?;
-    socket.bind(&socket_address_v6(address))?;
-    Ok((socket, true))
+    socket.bind(&to_system(address, v6))?;
+    Ok((socket, v6))
 }
 
 /// Where the route to `target` starts: the address of this machine that datagrams to it carry,
 /// with some port. Nothing is sent.
 pub(super) fn source_address(target: Address) -> Result<Address, Errno> {
-    if let Some(v4) = socket_address_v4(target) {
-        let socket = Socket::new(AddressFamily::Inet, SockType::Datagram)?;
-        socket.connect(&v4)?;
-        return local_address(&socket, false);
-    }
-    let socket = Socket::new(AddressFamily::Inet6, SockType::Datagram)?;
-    socket.connect(&socket_address_v6(target))?;
-    local_address(&socket, true)
+    let v6 = target.octets_v4().is_none();
+    let socket = socket(v6)?;
+    socket.connect(&to_system(target, v6))?;
+    local_address(&socket)
 }
 
-fn local_address(socket: &Socket, v6: bool) -> Result<Address, Errno> {
-    if v6 {
-        getsockname(socket.raw()).map(|address| address_of_v6(&address))
+fn socket(v6: bool) -> Result<Socket, Errno> {
+    let family = if v6 { AddressFamily::Inet6 } else { AddressFamily::Inet };
+    Socket::new(family, SockType::Datagram)
+}
+
+fn local_address(socket: &Socket) -> Result<Address, Errno> {
+    getsockname::<SockaddrStorage>(socket.raw()).map(|address| from_system(&address))
+}
+
+/// An address of another family than IP is none; these sockets have no others.
+fn from_system(address: &SockaddrStorage) -> Address {
+    if let Some(v6) = address.as_sockaddr_in6() {
+        Address::v6(v6.ip().octets(), v6.port())
+    } else if let Some(v4) = address.as_sockaddr_in() {
+        Address::v4(v4.ip().octets(), v4.port())
     } else {
-        getsockname(socket.raw()).map(|address| address_of_v4(&address))
+        Address::NONE
     }
 }
 
-fn address_of_v6(address: &SockaddrIn6) -> Address {
-    Address::v6(address.ip().octets(), address.port())
-}
-
-fn address_of_v4(address: &SockaddrIn) -> Address {
-    Address::v4(address.ip().octets(), address.port())
-}
-
-/// IPv4 in its mapped form.
-fn socket_address_v6(address: Address) -> SockaddrIn6 {
-    SocketAddrV6::new(Ipv6Addr::from(*address.octets()), address.port(), 0, 0).into()
-}
-
-fn socket_address_v4(address: Address) -> Option<SockaddrIn> {
-    let [a, b, c, d] = address.octets_v4()?;
-    Some(SockaddrIn::new(a, b, c, d, address.port()))
+/// IPv4 is in its mapped form for an IPv6 socket. An IPv6 address stays one, which the system
+/// refuses to an IPv4 socket.
+fn to_system(address: Address, v6: bool) -> SockaddrStorage {
+    match address.octets_v4() {
+        Some(octets) if !v6 => SocketAddrV4::new(Ipv4Addr::from(octets), address.port()).into(),
+        _ => {
+            let ip = Ipv6Addr::from(*address.octets());
+            SocketAddrV6::new(ip, address.port(), 0, 0).into()
+        }
+    }
 }
 
 /// The socket could not be bound.

@@ -5,6 +5,8 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 
 use midge::Address;
 
+use crate::text::{cut, parse_number};
+
 /// The UDP port when none is given.
 pub const DEFAULT_PORT: u16 = 6434;
 
@@ -37,43 +39,38 @@ impl core::error::Error for AddressError {}
 /// # Errors
 /// An [`AddressError`].
 pub fn parse_address(text: &str, default_port: u16) -> Result<Address, AddressError> {
-    if text.contains('%') {
+    if cut(text, b'%').is_some() {
         return Err(AddressError::Scope);
     }
-    let (host, port) = split_port(text);
+    let (host, port, is_v6) = split(text).ok_or(AddressError::Syntax)?;
     let error = if is_name(host) { AddressError::Name } else { AddressError::Syntax };
-    let port = match port.map(parse_number) {
+    let port = match port {
         None => default_port,
-        Some(port) => port.and_then(|port| u16::try_from(port).ok()).ok_or(error)?,
+        Some(digits) => {
+            let number = parse_number(digits.as_bytes()).and_then(|n| u16::try_from(n).ok());
+            number.ok_or(error)?
+        }
     };
-    match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-        Some(inner) => v6(inner, port),
-        None if host.contains(':') => v6(host, port),
-        None => host.parse().ok().map(|ip: Ipv4Addr| Address::v4(ip.octets(), port)),
-    }
-    .ok_or(error)
+    let address = if is_v6 {
+        host.parse().ok().map(|ip: Ipv6Addr| Address::v6(ip.octets(), port))
+    } else {
+        host.parse().ok().map(|ip: Ipv4Addr| Address::v4(ip.octets(), port))
+    };
+    address.ok_or(error)
 }
 
-fn v6(text: &str, port: u16) -> Option<Address> {
-    text.parse().ok().map(|ip: Ipv6Addr| Address::v6(ip.octets(), port))
-}
-
-/// The colon before a port is the only one, or follows a bracket.
-fn split_port(text: &str) -> (&str, Option<&str>) {
-    match text.rsplit_once(':') {
-        Some((host, port)) if host.ends_with(']') || !host.contains(':') => (host, Some(port)),
-        _ => (text, None),
+/// The host without its brackets, the port, and whether the host must be IPv6: it is in brackets
+/// or has more than one colon.
+fn split(text: &str) -> Option<(&str, Option<&str>, bool)> {
+    if let Some(bracketed) = text.strip_prefix('[') {
+        let (host, rest) = cut(bracketed, b']')?;
+        let port = if rest.is_empty() { None } else { Some(rest.strip_prefix(':')?) };
+        return Some((host, port, true));
     }
-}
-
-/// Reads a number of decimal digits and nothing else.
-pub fn parse_number(text: &str) -> Option<u64> {
-    if text.is_empty() {
-        return None;
-    }
-    text.bytes().try_fold(0_u64, |sum, byte| {
-        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
-        sum.checked_mul(10)?.checked_add(digit)
+    Some(match cut(text, b':') {
+        None => (text, None, false),
+        Some((host, port)) if cut(port, b':').is_none() => (host, Some(port), false),
+        Some(_) => (text, None, true),
     })
 }
 

@@ -6,6 +6,7 @@ use super::table::{Row, printable};
 use super::{Api, put};
 use crate::http::json::Object;
 use crate::http::{ContentType, Cursor, Next, Page, Reply, Request, StatusCode};
+use crate::text::{cut, parts};
 
 /// The kinds of answer, in `Cursor::kind`.
 const JSON: u8 = 0;
@@ -24,6 +25,15 @@ const STATE: usize = 46;
 const INCARNATION: usize = 55;
 const RTT: usize = 74;
 const TAGS: usize = 85;
+
+const TITLES: [(usize, &str); 6] = [
+    (0, "NAME"),
+    (ADDRESS, "ADDRESS"),
+    (STATE, "STATE"),
+    (INCARNATION, "INCARNATION"),
+    (RTT, "RTT"),
+    (TAGS, "TAGS"),
+];
 
 impl<const N: usize> Api<'_, N> {
     pub(super) fn members(
@@ -94,7 +104,7 @@ fn states(request: &Request<'_>) -> Result<Option<u8>, &'static str> {
     let Some(given) = given else { return Ok(None) };
     let all = [State::Alive, State::Suspect, State::Failed, State::Left];
     let mut mask = 0;
-    for name in given.split(',') {
+    for name in parts(given, b',') {
         let state = all.iter().find(|state| state.name() == name).ok_or(WRONG)?;
         mask |= 1 << *state as u8;
     }
@@ -112,7 +122,7 @@ pub(super) fn json_row(page: &mut Page<'_>, member: &Member<'_>, comma: bool) {
     object.number("refutation", u64::from(member.incarnation.refutation));
     let page = object.key("tags");
     let mut tags = Object::open(page);
-    for (key, value) in member.tags.split(',').filter_map(|tag| tag.split_once('=')) {
+    for (key, value) in parts(member.tags, b',').filter_map(|tag| cut(tag, b'=')) {
         tags.text(key, value);
     }
     tags.close();
@@ -134,12 +144,9 @@ pub(super) fn id(object: &mut Object<'_, '_>, id: u64) {
 
 fn heading(page: &mut Page<'_>) {
     let mut row = Row::begin(page);
-    row.at(0).push(b"NAME");
-    row.at(ADDRESS).push(b"ADDRESS");
-    row.at(STATE).push(b"STATE");
-    row.at(INCARNATION).push(b"INCARNATION");
-    row.at(RTT).push(b"RTT");
-    row.at(TAGS).push(b"TAGS");
+    for (column, title) in &TITLES {
+        row.at(*column).push(title.as_bytes());
+    }
     row.end();
 }
 

@@ -18,7 +18,7 @@ use midge::{Instant, Node};
 
 use crate::http::{App, ContentType, Cursor, Method, Next, Page, Reply, Request, StatusCode};
 
-pub use address::{AddressError, DEFAULT_PORT, parse_address, parse_number};
+pub use address::{AddressError, DEFAULT_PORT, parse_address};
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use midge::Status;
 
 use super::members::id;
-use super::table::{Row, printable};
+use super::table::printable;
 use super::{About, Api, put};
 use crate::http::json::{self, Object};
 use crate::http::{ContentType, Page, Reply, StatusCode};
@@ -66,67 +66,63 @@ fn seeds(page: &mut Page<'_>, status: &Status<'_>) {
 
 pub(super) fn write_text(page: &mut Page<'_>, status: &Status<'_>, about: &About, uptime_ms: u64) {
     let own = &status.own;
-    line(page, "cluster", |page| printable(page, status.cluster));
-    line(page, "name", |page| printable(page, own.name));
-    line(page, "address", |page| put(page, &own.address));
-    line(page, "id", |page| match own.id {
-        0 => page.push(b"-"),
-        id => page.hex(id, 16),
-    });
-    line(page, "version", |page| {
-        put(page, &format_args!("{} (protocol {})", about.version, about.protocol));
-    });
-    line(page, "incarnation", |page| put(page, &own.incarnation));
-    line(page, "state", |page| {
-        put(page, &own.state);
-        page.push(if status.joined { b", joined" } else { b", not joined" });
-        if status.isolated {
-            page.push(b", isolated");
-        }
-        if status.leaving {
-            page.push(b", leaving");
-        }
-    });
-    line(page, "members", |page| {
-        let Status { alive, suspect, failed, left, .. } = status;
-        put(page, &format_args!("{alive} alive, {suspect} suspect, {failed} failed, {left} left"));
-    });
-    line(page, "capacity", |page| {
-        page.number(u64::from(status.capacity));
-        if status.partial {
-            page.push(b" (partial: the fleet is larger)");
-        }
-    });
-    line(page, "health", |page| page.number(u64::from(status.health)));
-    line(page, "digest", |page| page.hex(u64::from(status.digest), 8));
-    line(page, "period", |page| put(page, &format_args!("{} ms", status.period_ms)));
-    line(page, "seeds", |page| {
-        for (at, seed) in status.seeds.iter().enumerate() {
-            page.push(if at > 0 { b", " } else { b"" });
-            put(page, seed);
-        }
-        if status.seeds.is_empty() {
-            page.push(b"-");
-        }
-    });
-    line(page, "uptime", |page| uptime(page, uptime_ms / 1_000));
+    printable(line(page, "cluster"), status.cluster);
+    printable(line(page, "name"), own.name);
+    put(line(page, "address"), &own.address);
+    match own.id {
+        0 => line(page, "id").push(b"-"),
+        id => line(page, "id").hex(id, 16),
+    }
+    let Status { alive, suspect, failed, left, .. } = status;
+    let (version, protocol) = (about.version, about.protocol);
+    put(line(page, "version"), &format_args!("{version} (protocol {protocol})"));
+    put(line(page, "incarnation"), &own.incarnation);
+    put(line(page, "state"), &own.state);
+    page.push(if status.joined { b", joined" } else { b", not joined" });
+    page.push(if status.isolated { b", isolated" } else { b"" });
+    page.push(if status.leaving { b", leaving" } else { b"" });
+    put(
+        line(page, "members"),
+        &format_args!("{alive} alive, {suspect} suspect, {failed} failed, {left} left"),
+    );
+    line(page, "capacity").number(u64::from(status.capacity));
+    page.push(if status.partial { b" (partial: the fleet is larger)" } else { b"" });
+    line(page, "health").number(u64::from(status.health));
+    line(page, "digest").hex(u64::from(status.digest), 8);
+    line(page, "period").number(u64::from(status.period_ms));
+    page.push(b" ms");
+    line(page, "seeds").push(if status.seeds.is_empty() { b"-" } else { b"" });
+    for (at, seed) in status.seeds.iter().enumerate() {
+        page.push(if at > 0 { b", " } else { b"" });
+        put(page, seed);
+    }
+    uptime(line(page, "uptime"), uptime_ms / 1_000);
+    page.push(b"\n");
 }
 
-fn line(page: &mut Page<'_>, name: &str, write: impl FnOnce(&mut Page<'_>)) {
-    let mut row = Row::begin(page);
-    row.at(0).push(name.as_bytes());
-    write(row.at(VALUE));
-    row.end();
+/// Begins a line, of which the caller writes the value.
+fn line<'p, 'a>(page: &'p mut Page<'a>, name: &str) -> &'p mut Page<'a> {
+    if !page.is_empty() {
+        page.push(b"\n");
+    }
+    page.push(name.as_bytes());
+    page.spaces(VALUE - name.len());
+    page
 }
 
 /// The two largest units that matter: `3 d 4 h`, `4 h 5 min`, `5 min 6 s`, `6 s`.
 fn uptime(page: &mut Page<'_>, seconds: u64) {
     let (days, hours) = (seconds / 86_400, seconds / 3_600 % 24);
     let (minutes, rest) = (seconds / 60 % 60, seconds % 60);
-    match (days, hours, minutes) {
-        (0, 0, 0) => put(page, &format_args!("{rest} s")),
-        (0, 0, _) => put(page, &format_args!("{minutes} min {rest} s")),
-        (0, _, _) => put(page, &format_args!("{hours} h {minutes} min")),
-        _ => put(page, &format_args!("{days} d {hours} h")),
+    let ((larger, unit), (smaller, subunit)) = match (days, hours, minutes) {
+        (0, 0, _) => ((minutes, " min "), (rest, " s")),
+        (0, _, _) => ((hours, " h "), (minutes, " min")),
+        _ => ((days, " d "), (hours, " h")),
+    };
+    if larger > 0 {
+        page.number(larger);
+        page.push(unit.as_bytes());
     }
+    page.number(smaller);
+    page.push(subunit.as_bytes());
 }

@@ -2,6 +2,7 @@
 //! that is too long pushes the next ones to the right, in its row only.
 
 use crate::http::Page;
+use crate::text;
 
 /// A row that is being written.
 #[derive(Debug)]
@@ -31,13 +32,8 @@ impl<'p, 'a> Row<'p, 'a> {
     }
 }
 
-/// Writes text that came from elsewhere: characters that could drive a terminal become `?`.
+/// Writes text that came from elsewhere: control characters, which could drive a terminal, become
+/// `?`.
 pub(super) fn printable(page: &mut Page<'_>, text: &str) {
-    for part in text.split_inclusive(char::is_control) {
-        let clean = part.trim_end_matches(char::is_control);
-        page.push(clean.as_bytes());
-        if clean.len() < part.len() {
-            page.push(b"?");
-        }
-    }
+    text::printable(text, &mut |piece| page.push(piece.as_bytes()));
 }

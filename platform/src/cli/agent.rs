@@ -11,8 +11,9 @@ use nix::sys::utsname::uname;
 use super::options::{self, Flag, Options, Value};
 use super::{Failure, client};
 use crate::agent::{self, Settings};
-use crate::api::{DEFAULT_PORT, parse_address, parse_number};
+use crate::api::{DEFAULT_PORT, parse_address};
 use crate::logger;
+use crate::text::{cut, parse_number};
 
 pub(super) const FLAGS: &[&Flag] = &[
     options::BIND,
@@ -110,7 +111,7 @@ fn copy<const N: usize>(text: &str) -> heapless::String<N> {
 
 /// A host name up to its first dot, cut to what a name can hold.
 fn short_name(host: &str) -> &str {
-    let name = host.split('.').next().unwrap_or_default();
+    let name = cut(host, b'.').map_or(host, |(name, _)| name);
     let mut end = name.len().min(NAME_BYTES);
     while !name.is_char_boundary(end) {
         end -= 1;
@@ -135,7 +136,7 @@ fn tags(options: &Options) -> Result<heapless::String<TAGS_BYTES>, Failure> {
 
 fn period_ms(options: &Options) -> Result<u32, Failure> {
     let Some(value) = options.last(options::PERIOD) else { return Ok(1_000) };
-    match parse_number(value.text) {
+    match parse_number(value.text.as_bytes()) {
         Some(ms @ 50..=60_000) => Ok(ms as u32),
         _ => Err(wrong(value, format_args!(" is not a number of milliseconds from 50 to 60000"))),
     }

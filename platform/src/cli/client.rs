@@ -17,6 +17,7 @@ use crate::api::{DEFAULT_PORT, parse_address};
 use crate::http::{PAGE_BYTES, Page};
 use crate::os::{self, Reason};
 use crate::socket::{Socket, SocketPath, SocketPaths};
+use crate::text::parts;
 
 /// How long the agent may take for each piece of its answer, seconds.
 const PATIENCE_SECS: u16 = 10;
@@ -45,7 +46,7 @@ pub(super) fn status(options: &Options) -> Result<(), Failure> {
 pub(super) fn join(options: &Options) -> Result<(), Failure> {
     let agent = Agent::of(options)?;
     for tell in [false, true] {
-        for text in options.operands().flat_map(|operand| operand.split(',')) {
+        for text in options.operands().flat_map(|operand| parts(operand, b',')) {
             let seed = parse_address(text, DEFAULT_PORT)
                 .map_err(|error| Failure::usage(format_args!("`{text}`: {error}")))?;
             if tell {

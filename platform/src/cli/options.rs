@@ -8,10 +8,10 @@
 //! an argument parser: `docs/decisions/without-a-runtime.md`.
 
 use core::fmt::{self, Write as _};
-use core::str::Chars;
 
 use super::Failure;
 use crate::os::Strings;
+use crate::text::{cut, parts};
 
 /// An option that a command may take.
 #[derive(Debug, PartialEq, Eq)]
@@ -86,7 +86,7 @@ impl fmt::Display for Value {
 pub(crate) enum Slip {
     Encoding,
     UnknownLong(&'static str),
-    UnknownShort(char),
+    UnknownShort(&'static str),
     /// The option needs a value.
     NoValue(&'static str),
     /// The option takes none.
@@ -161,13 +161,13 @@ impl Options {
                 && of == flag
             {
                 given = true;
-                for text in text.split(',') {
+                for text in parts(text, b',') {
                     take(Value { text, flag, from_environment: false })?;
                 }
             }
         }
         if !given && let Some(value) = self.variable(flag) {
-            for text in value.text.split(',') {
+            for text in parts(value.text, b',') {
                 take(Value { text, ..value })?;
             }
         }
@@ -189,7 +189,7 @@ impl Options {
     }
 
     fn walk(&self) -> Walk {
-        Walk { rest: self.arguments, flags: self.flags, letters: "".chars(), only_operands: false }
+        Walk { rest: self.arguments, flags: self.flags, letters: "", only_operands: false }
     }
 }
 
@@ -203,7 +203,7 @@ struct Walk {
     rest: Strings,
     flags: &'static [&'static Flag],
     /// The rest of one-letter options in one argument, as in `-qh`.
-    letters: Chars<'static>,
+    letters: &'static str,
     /// `--` has come.
     only_operands: bool,
 }
@@ -222,7 +222,7 @@ impl Walk {
 
     /// `name` or `name=value`.
     fn long(&mut self, option: &'static str) -> Result<Argument, Slip> {
-        let (name, value) = match option.split_once('=') {
+        let (name, value) = match cut(option, b'=') {
             Some((name, value)) => (name, Some(value)),
             None => (option, None),
         };
@@ -242,12 +242,12 @@ impl Iterator for Walk {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if let Some(letter) = self.letters.next() {
-                let flag = self.flag(|flag| flag.short == Some(letter));
-                return Some(match flag {
-                    Some(flag) => Ok(Argument::Option(flag, ON)),
-                    None => Err(Slip::UnknownShort(letter)),
-                });
+            if let Some(first) = self.letters.chars().next() {
+                let (letter, rest) = self.letters.split_at(first.len_utf8());
+                self.letters = rest;
+                let flag = self.flag(|flag| flag.short == Some(first));
+                let option = flag.map(|flag| Argument::Option(flag, ON));
+                return Some(option.ok_or(Slip::UnknownShort(letter)));
             }
             let argument = match self.text()? {
                 Ok(argument) => argument,
@@ -261,7 +261,7 @@ impl Iterator for Walk {
                 }
                 [b'-', b'-', ..] => return Some(self.long(&argument[2..])),
                 [b'-', _, ..] => {
-                    self.letters = argument[1..].chars();
+                    self.letters = &argument[1..];
                     continue;
                 }
                 _ => {}
@@ -296,7 +296,7 @@ fn is_variable(name: &str, flag: &Flag) -> bool {
 
 /// The variables that begin with `MIDGE_`: what follows that, and their values.
 fn variables(environment: Strings) -> impl Iterator<Item = (&'static str, &'static str)> {
-    environment.filter_map(|entry| entry.to_str().ok()?.strip_prefix(PREFIX)?.split_once('='))
+    environment.filter_map(|entry| cut(entry.to_str().ok()?.strip_prefix(PREFIX)?, b'='))
 }
 
 /// The `MIDGE_` variables that mean nothing to any command, in case one is a slip of the pen;

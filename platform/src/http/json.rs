@@ -20,6 +20,7 @@ impl<'p, 'a> Object<'p, 'a> {
     }
 
     /// A key; the caller writes its value to the page that is returned.
+    #[inline(never)]
     pub fn key(&mut self, key: &str) -> &mut Page<'a> {
         if !self.first {
             self.page.push(b",");

@@ -42,6 +42,7 @@ impl<'a> Page<'a> {
     }
 
     /// Appends all of `bytes`, or nothing.
+    #[inline(never)]
     pub fn push(&mut self, bytes: &[u8]) {
         match self.bytes.get_mut(self.len..self.len + bytes.len()) {
             Some(space) if !self.overfull => {
@@ -53,6 +54,7 @@ impl<'a> Page<'a> {
     }
 
     /// Appends a number in decimal.
+    #[inline(never)]
     pub fn number(&mut self, mut number: u64) {
         let mut digits = [0; 20];
         let mut at = digits.len();
@@ -68,6 +70,7 @@ impl<'a> Page<'a> {
     }
 
     /// Appends a number as so many hexadecimal digits, in lower case.
+    #[inline(never)]
     pub fn hex(&mut self, number: u64, digits: u32) {
         for digit in (0..digits).rev() {
             let nibble = (number >> (4 * digit)) & 15;

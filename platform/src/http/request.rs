@@ -7,6 +7,7 @@ use httparse::Header;
 
 use super::reply::StatusCode;
 use super::{HEAD_BYTES, HEADERS};
+use crate::text::{cut, parse_number, parts};
 
 /// What is asked for. `HEAD` is a `GET` whose answer the engine cuts after the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,14 +73,14 @@ impl<'a> Request<'a> {
         name: &str,
         space: &'s mut [u8],
     ) -> Result<Option<&'s str>, ArgumentError> {
-        let mut given = self.query.split('&').filter_map(|pair| {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (key == name).then_some(value)
-        });
-        let Some(value) = given.next() else { return Ok(None) };
-        if given.next().is_some() {
-            return Err(ArgumentError::Repeated);
+        let mut given = None;
+        for pair in parts(self.query, b'&') {
+            let (key, value) = cut(pair, b'=').unwrap_or((pair, ""));
+            if key == name && given.replace(value).is_some() {
+                return Err(ArgumentError::Repeated);
+            }
         }
+        let Some(value) = given else { return Ok(None) };
         let len = decode(value.as_bytes(), space)?;
         core::str::from_utf8(&space[..len]).map(Some).map_err(|_| ArgumentError::Encoding)
     }
@@ -242,22 +243,28 @@ fn check_host(headers: &[Header<'_>], old: bool) -> Result<(), Wrong> {
 /// 3.2.2).
 fn split_target(target: &str) -> Result<(&str, &str), Wrong> {
     let path = match target.strip_prefix("http://") {
-        Some(rest) => rest.find(['/', '?']).map_or("/", |at| &rest[at..]),
+        Some(rest) => {
+            let at = rest.bytes().position(|byte| byte == b'/' || byte == b'?');
+            at.map_or("/", |at| &rest[at..])
+        }
         None => target,
     };
     if !path.starts_with('/') && path != "*" {
         return Err(bad("the request target must begin with a slash"));
     }
-    Ok(path.split_once('?').unwrap_or((path, "")))
+    Ok(cut(path, b'?').unwrap_or((path, "")))
 }
 
 fn closes(headers: &[Header<'_>], old: bool) -> bool {
-    let has = |token: &str| {
-        values(headers, "connection")
-            .flat_map(|value| value.split(|&byte| byte == b','))
-            .any(|part| part.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
-    };
-    has("close") || (old && !has("keep-alive"))
+    let (mut close, mut keep) = (false, false);
+    for value in values(headers, "connection") {
+        for token in value.split(|&byte| byte == b',') {
+            let token = token.trim_ascii();
+            close |= token.eq_ignore_ascii_case(b"close");
+            keep |= token.eq_ignore_ascii_case(b"keep-alive");
+        }
+    }
+    close || (old && !keep)
 }
 
 fn expects(headers: &[Header<'_>]) -> Result<bool, Wrong> {
@@ -278,12 +285,8 @@ fn content_length(headers: &[Header<'_>]) -> Result<usize, Wrong> {
     if lengths.next().is_some() {
         return Err(bad("Content-Length is given more than once"));
     }
-    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
-        return Err(bad("Content-Length is not a number"));
-    }
-    let add =
-        |sum: usize, digit: &u8| sum.saturating_mul(10).saturating_add(usize::from(digit - b'0'));
-    Ok(value.iter().fold(0, add))
+    let length = parse_number(value).ok_or(bad("Content-Length is not a number"))?;
+    Ok(usize::try_from(length).unwrap_or(usize::MAX))
 }
 
 fn values<'a>(headers: &'a [Header<'a>], name: &'a str) -> impl Iterator<Item = &'a [u8]> {

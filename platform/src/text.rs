@@ -1,0 +1,84 @@
+//! Looking into text by bytes. The library's searches are for any pattern, and so many times as
+//! large as these few lines.
+
+/// What stands before and after the first `separator`, which is an ASCII character.
+#[inline(never)]
+pub(crate) fn cut(text: &str, separator: u8) -> Option<(&str, &str)> {
+    let at = text.bytes().position(|byte| byte == separator)?;
+    Some((&text[..at], &text[at + 1..]))
+}
+
+/// The parts of a text between separators.
+#[derive(Clone, Debug)]
+pub(crate) struct Parts<'a> {
+    rest: Option<&'a str>,
+    separator: u8,
+}
+
+/// The parts of `text` between separators, which are ASCII characters; one if there is none.
+pub(crate) fn parts(text: &str, separator: u8) -> Parts<'_> {
+    Parts { rest: Some(text), separator }
+}
+
+impl<'a> Iterator for Parts<'a> {
+    type Item = &'a str;
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<&'a str> {
+        let text = self.rest?;
+        let Some((part, rest)) = cut(text, self.separator) else { return self.rest.take() };
+        self.rest = Some(rest);
+        Some(part)
+    }
+}
+
+/// Reads a number of decimal digits and nothing else. One that is too large becomes the largest.
+pub(crate) fn parse_number(text: &[u8]) -> Option<u64> {
+    if text.is_empty() {
+        return None;
+    }
+    text.iter().try_fold(0_u64, |sum, byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        Some(sum.saturating_mul(10).saturating_add(digit))
+    })
+}
+
+/// Hands over the text piece by piece; each control character, which could drive a terminal or end
+/// a line, as a `?`.
+pub(crate) fn printable(text: &str, take: &mut dyn FnMut(&str)) {
+    for (at, c) in text.char_indices() {
+        take(if c.is_control() { "?" } else { &text[at..at + c.len_utf8()] });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{cut, parse_number, parts};
+
+    #[test]
+    fn texts_are_cut_at_separators() {
+        assert_eq!(cut("ä=b=c", b'='), Some(("ä", "b=c")));
+        assert_eq!(cut("=", b'='), Some(("", "")));
+        assert_eq!(cut("ä", b'='), None);
+        assert!(parts("a,,ü,", b',').eq(["a", "", "ü", ""]));
+        assert!(parts("", b',').eq([""]));
+    }
+
+    #[test]
+    fn numbers_are_digits() {
+        let most = u64::MAX.to_string();
+        for (text, number) in [
+            ("0", Some(0)),
+            ("007", Some(7)),
+            (&most, Some(u64::MAX)),
+            ("", None),
+            ("+1", None),
+            ("-1", None),
+            (" 1", None),
+            ("1x", None),
+            ("18446744073709551616", Some(u64::MAX)),
+        ] {
+            assert_eq!(parse_number(text.as_bytes()), number, "{text}");
+        }
+    }
+}
