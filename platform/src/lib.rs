@@ -1,7 +1,7 @@
 //! The midge agent for Linux: drives the core [`midge::Node`] from one loop.
 //!
-//! One thread and one loop over `epoll(7)` serve the UDP socket, the local HTTP API and signals.
-//! Nothing in the loop blocks, and nothing anywhere uses the heap. The decisions are all the
+//! One thread and one `mio` loop serve the UDP socket, the local HTTP API and signals. Nothing in
+//! the loop blocks, and nothing uses the heap after the start. The decisions are all the
 //! core's; this crate owns what the core must not: sockets, clocks, randomness, signals, the
 //! command line.
 //!
@@ -9,12 +9,14 @@
 //! - `agent`: start-up and its errors, the loop, the UDP socket, signals, the words in the log
 //! - [`api`]: the endpoints of the local API; [`http`]: the server under it
 //! - `logger`: lines on stderr that never block
+//! - [`arena`]: the heap, for the one allocation of the start
 //! - [`poll`]: what the loop waits for; [`socket`]: sockets, and where the API's is
 //! - `text`: looking into text
 //! - `os`: clocks, entropy, static memory, standard files, the words of errors
 
 mod agent;
 pub mod api;
+pub mod arena;
 mod cli;
 pub mod http;
 mod logger;

@@ -3,6 +3,12 @@
 
 use std::ffi::{c_char, c_int};
 
+use midge_agent::arena::Arena;
+
+// SAFETY: the program starts no thread.
+#[global_allocator]
+static HEAP: Arena = unsafe { Arena::new() };
+
 /// Where the C library begins.
 #[unsafe(no_mangle)]
 extern "C" fn main(

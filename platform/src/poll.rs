@@ -1,19 +1,20 @@
-//! What the loop waits for: `epoll(7)`, edge-triggered.
+//! What the loop waits for: `mio`, edge-triggered.
 //!
 //! An edge is told once. A source that was not drained must be remembered as ready.
 
-use std::os::fd::AsFd;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::time;
 
 use midge::Duration;
+use mio::event::Event as MioEvent;
+use mio::unix::SourceFd;
 use nix::errno::Errno;
-use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+
+pub use mio::Token;
 
 /// Events that are taken at once; more stay in the kernel until the next time.
 const EVENTS: usize = 32;
-
-/// Which source an event is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Token(pub usize);
 
 /// What is to be told about a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,19 +25,23 @@ pub enum Interest {
     ReadWrite,
 }
 
-impl Interest {
-    fn event(self, token: Token) -> EpollEvent {
-        let mut flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP | EpollFlags::EPOLLET;
-        if self == Self::ReadWrite {
-            flags |= EpollFlags::EPOLLOUT;
+impl From<Interest> for mio::Interest {
+    fn from(interest: Interest) -> Self {
+        match interest {
+            Interest::Read => Self::READABLE,
+            Interest::ReadWrite => Self::READABLE.add(Self::WRITABLE),
         }
-        EpollEvent::new(flags, token.0 as u64)
     }
+}
+
+/// Errors of the system are numbers here.
+fn number(error: io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or_default())
 }
 
 /// The sources that are watched. One that is closed is forgotten by itself.
 #[derive(Debug)]
-pub struct Poll(Epoll);
+pub struct Poll(mio::Poll);
 
 impl Poll {
     /// Watches nothing yet.
@@ -44,7 +49,7 @@ impl Poll {
     /// # Errors
     /// No file descriptor or memory is left.
     pub fn new() -> Result<Self, Errno> {
-        Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map(Self)
+        mio::Poll::new().map(Self).map_err(number)
     }
 
     /// Begins to watch a source.
@@ -52,7 +57,9 @@ impl Poll {
     /// # Errors
     /// It is watched already, or no memory is left.
     pub fn add(&self, source: impl AsFd, token: Token, interest: Interest) -> Result<(), Errno> {
-        self.0.add(source.as_fd(), interest.event(token))
+        let fd = source.as_fd().as_raw_fd();
+        let watched = self.0.registry().register(&mut SourceFd(&fd), token, interest.into());
+        watched.map_err(number)
     }
 
     /// Changes what is to be told. What is true already is told again.
@@ -60,46 +67,40 @@ impl Poll {
     /// # Errors
     /// The source is not watched.
     pub fn modify(&self, source: impl AsFd, token: Token, interest: Interest) -> Result<(), Errno> {
-        self.0.modify(source.as_fd(), &mut interest.event(token))
+        let fd = source.as_fd().as_raw_fd();
+        let watched = self.0.registry().reregister(&mut SourceFd(&fd), token, interest.into());
+        watched.map_err(number)
     }
 
-    /// Waits until something happens, or for so long (a minute at most), or for ever.
+    /// Waits until something happens, or for so long, or for ever.
     ///
     /// # Errors
     /// A signal came (`EINTR`).
-    pub fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> Result<(), Errno> {
-        let timeout = timeout.map_or(EpollTimeout::NONE, |time| {
-            // Rounded up: what is due then must be due when it returns.
-            let ms = time.as_micros().div_ceil(1_000);
-            EpollTimeout::from(ms.min(60_000) as u16)
-        });
-        events.len = 0;
-        events.len = self.0.wait(&mut events.list, timeout)?;
-        Ok(())
+    pub fn wait(&mut self, events: &mut Events, timeout: Option<Duration>) -> Result<(), Errno> {
+        // mio rounds up to the system's milliseconds: what is due then is due when it returns.
+        let timeout = timeout.map(|time| time::Duration::from_micros(time.as_micros()));
+        self.0.poll(&mut events.0, timeout).map_err(number)
     }
 }
 
 /// What happened.
 #[derive(Debug)]
-pub struct Events {
-    list: [EpollEvent; EVENTS],
-    len: usize,
-}
+pub struct Events(mio::Events);
 
 impl Events {
-    /// Nothing yet.
-    pub const fn new() -> Self {
-        Self { list: [EpollEvent::new(EpollFlags::empty(), 0); EVENTS], len: 0 }
+    /// Nothing yet. This allocates, once.
+    pub fn new() -> Self {
+        Self(mio::Events::with_capacity(EVENTS))
     }
 
     /// Whether nothing happened.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.0.is_empty()
     }
 
     /// One after the other.
-    pub fn iter(&self) -> impl Iterator<Item = Event> {
-        self.list[..self.len].iter().map(|event| Event(*event))
+    pub fn iter(&self) -> impl Iterator<Item = Event<'_>> {
+        self.0.iter().map(Event)
     }
 }
 
@@ -111,40 +112,36 @@ impl Default for Events {
 
 /// What happened to one source.
 #[derive(Clone, Copy, Debug)]
-pub struct Event(EpollEvent);
+pub struct Event<'a>(&'a MioEvent);
 
-impl Event {
+impl Event<'_> {
     /// To which source.
     pub fn token(&self) -> Token {
-        Token(self.0.data() as usize)
+        self.0.token()
     }
 
     /// It can be read.
     pub fn is_readable(&self) -> bool {
-        self.has(EpollFlags::EPOLLIN)
+        self.0.is_readable()
     }
 
     /// It can be written.
     pub fn is_writable(&self) -> bool {
-        self.has(EpollFlags::EPOLLOUT)
+        self.0.is_writable()
     }
 
     /// The other side sends nothing more.
     pub fn is_read_closed(&self) -> bool {
-        self.has(EpollFlags::EPOLLRDHUP) || self.is_closed()
+        self.0.is_read_closed()
     }
 
     /// Neither side can send any more.
     pub fn is_closed(&self) -> bool {
-        self.has(EpollFlags::EPOLLHUP)
+        self.0.is_read_closed() && self.0.is_write_closed()
     }
 
     /// An error is to be read.
     pub fn is_error(&self) -> bool {
-        self.has(EpollFlags::EPOLLERR)
-    }
-
-    fn has(&self, flag: EpollFlags) -> bool {
-        self.0.events().contains(flag)
+        self.0.is_error()
     }
 }

@@ -63,7 +63,7 @@ fn a_socket_is_made_with_its_directory_and_mode_and_removed() {
 fn requests_over_a_bound_socket() {
     let scratch = Scratch::new();
     let path = scratch.0.join("a.sock");
-    let poll = Poll::new().unwrap();
+    let mut poll = Poll::new().unwrap();
     let buffers = Box::leak(Box::new(Buffers::EMPTY));
     let socket = bind_unix(&path, 0o600).unwrap();
     let mut server = Server::new(socket, buffers, &poll, Token(0)).unwrap();
