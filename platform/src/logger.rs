@@ -8,7 +8,7 @@
 //! line is dropped and counted, and the next line that gets through is preceded by the count.
 
 use std::fmt::{self, Write as _};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -22,23 +22,23 @@ const LINE_BYTES: usize = 1024;
 /// Lines dropped since the last one that got through.
 static DROPPED: AtomicU32 = AtomicU32::new(0);
 
-struct Stderr {
-    timestamps: bool,
-}
+/// Whether lines carry the time.
+static TIMESTAMPS: AtomicBool = AtomicBool::new(false);
 
-static PLAIN: Stderr = Stderr { timestamps: false };
-static STAMPED: Stderr = Stderr { timestamps: true };
+/// What others log through the macros of `log`.
+struct Stderr;
 
 /// Installs the logger. Lines carry the time, unless the journal has it.
 pub(crate) fn init(level: LevelFilter, under_systemd: bool) {
+    TIMESTAMPS.store(!under_systemd, Ordering::Relaxed);
     // It fails only if there is a logger already; that one then stays.
-    if log::set_logger(if under_systemd { &PLAIN } else { &STAMPED }).is_ok() {
+    if log::set_logger(&Stderr).is_ok() {
         log::set_max_level(level);
     }
 }
 
-/// Writes a line if its level is on. Smaller than the macros of `log`, which would put the check
-/// and a whole record, with a module and a line that nobody sees, wherever a line is written.
+/// Writes a line if its level is on. The macros of `log` would put the check and a whole record,
+/// with a module and a line that nobody sees, wherever a line is written.
 pub(crate) fn say(level: Level, text: fmt::Arguments<'_>) {
     if level <= log::max_level() {
         always(level, text);
@@ -47,7 +47,17 @@ pub(crate) fn say(level: Level, text: fmt::Arguments<'_>) {
 
 /// Writes a line whatever the level is: for what somebody asked to see.
 pub(crate) fn always(level: Level, text: fmt::Arguments<'_>) {
-    log::logger().log(&Record::builder().level(level).args(text).build());
+    let time = TIMESTAMPS.load(Ordering::Relaxed).then(os::unix_ms);
+    if !has_room() {
+        DROPPED.fetch_add(1, Ordering::Relaxed);
+        return;
+    }
+    let dropped = DROPPED.swap(0, Ordering::Relaxed);
+    if dropped > 0 {
+        // Both together stay below PIPE_BUF, so the room found above is enough for both.
+        write(time, Level::Warn, format_args!("log_lines_dropped={dropped}"));
+    }
+    write(time, level, text);
 }
 
 /// The levels by name.
@@ -66,17 +76,7 @@ impl Log for Stderr {
 
     /// The macros have checked the level by now.
     fn log(&self, record: &Record<'_>) {
-        let time = self.timestamps.then(os::unix_ms);
-        if !has_room() {
-            DROPPED.fetch_add(1, Ordering::Relaxed);
-            return;
-        }
-        let dropped = DROPPED.swap(0, Ordering::Relaxed);
-        if dropped > 0 {
-            // Both together stay below PIPE_BUF, so the room found above is enough for both.
-            write(time, Level::Warn, format_args!("log_lines_dropped={dropped}"));
-        }
-        write(time, record.level(), *record.args());
+        always(record.level(), *record.args());
     }
 
     fn flush(&self) {}

@@ -43,6 +43,17 @@ pub(crate) fn parse_number(text: &[u8]) -> Option<u64> {
     })
 }
 
+/// Reads a number of up to eight hexadecimal digits and nothing else.
+pub(crate) fn parse_hex(text: &str) -> Option<u64> {
+    if text.is_empty() || text.len() > 8 {
+        return None;
+    }
+    text.bytes().try_fold(0, |sum, byte| {
+        let digit = char::from(byte).to_digit(16)?;
+        Some(sum << 4 | u64::from(digit))
+    })
+}
+
 /// Hands over the text piece by piece; each control character, which could drive a terminal or end
 /// a line, as a `?`.
 pub(crate) fn printable(text: &str, take: &mut dyn FnMut(&str)) {

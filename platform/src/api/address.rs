@@ -1,11 +1,10 @@
 //! Addresses as people write them.
 
 use core::fmt;
-use core::net::{Ipv4Addr, Ipv6Addr};
 
 use midge::Address;
 
-use crate::text::{cut, parse_number};
+use crate::text::{cut, parse_hex, parse_number, parts};
 
 /// The UDP port when none is given.
 pub const DEFAULT_PORT: u16 = 6434;
@@ -52,9 +51,9 @@ pub fn parse_address(text: &str, default_port: u16) -> Result<Address, AddressEr
         }
     };
     let address = if is_v6 {
-        host.parse().ok().map(|ip: Ipv6Addr| Address::v6(ip.octets(), port))
+        parse_v6(host).map(|octets| Address::v6(octets, port))
     } else {
-        host.parse().ok().map(|ip: Ipv4Addr| Address::v4(ip.octets(), port))
+        parse_v4(host).map(|octets| Address::v4(octets, port))
     };
     address.ok_or(error)
 }
@@ -74,6 +73,58 @@ fn split(text: &str) -> Option<(&str, Option<&str>, bool)> {
     })
 }
 
+/// Four numbers up to 255. Leading zeroes are refused, because some read such numbers as octal.
+fn parse_v4(text: &str) -> Option<[u8; 4]> {
+    let mut numbers = parts(text, b'.');
+    let mut octets = [0; 4];
+    for octet in &mut octets {
+        let digits = numbers.next()?.as_bytes();
+        if digits.len() > 1 && digits[0] == b'0' {
+            return None;
+        }
+        *octet = parse_number(digits)?.try_into().ok()?;
+    }
+    numbers.next().is_none().then_some(octets)
+}
+
+/// RFC 4291 section 2.2. With the library's parser the smallest binary is half a kilobyte larger.
+fn parse_v6(text: &str) -> Option<[u8; 16]> {
+    let mut octets = [0; 16];
+    let Some(gap) = text.as_bytes().windows(2).position(|two| two == b"::") else {
+        return (parse_groups(text, &mut octets)? == 16).then_some(octets);
+    };
+    let (before, after) = (&text[..gap], &text[gap + 2..]);
+    let mut tail = [0; 16];
+    let head_len = parse_groups(before, &mut octets)?;
+    let tail_len = parse_groups(after, &mut tail)?;
+    // The gap stands for one group at least, and an IPv4 address for the last two.
+    if head_len + tail_len > 14 || cut(before, b'.').is_some() {
+        return None;
+    }
+    octets[16 - tail_len..].copy_from_slice(&tail[..tail_len]);
+    Some(octets)
+}
+
+/// Groups of four hexadecimal digits at most, and perhaps an IPv4 address at the end. Returns how
+/// many bytes they are.
+fn parse_groups(text: &str, octets: &mut [u8; 16]) -> Option<usize> {
+    let mut len = 0;
+    let mut groups = parts(text, b':');
+    if text.is_empty() {
+        return Some(0);
+    }
+    while let Some(group) = groups.next() {
+        if cut(group, b'.').is_some() {
+            octets.get_mut(len..len + 4)?.copy_from_slice(&parse_v4(group)?);
+            return groups.next().is_none().then_some(len + 4);
+        }
+        let number = parse_hex(group).filter(|_| group.len() <= 4)?;
+        octets.get_mut(len..len + 2)?.copy_from_slice(&(number as u16).to_be_bytes());
+        len += 2;
+    }
+    Some(len)
+}
+
 /// Whether this looks like a host name: letters, digits, dots and hyphens.
 fn is_name(host: &str) -> bool {
     let of_name = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
@@ -82,7 +133,27 @@ fn is_name(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{AddressError, parse_address};
+    use core::net::{Ipv4Addr, Ipv6Addr};
+
+    use super::{AddressError, parse_address, parse_v4, parse_v6};
+
+    /// Every text of up to six of these pieces.
+    #[test]
+    fn reads_what_the_library_reads() {
+        let pieces = ["", "1", "0", "fe", ":", "::", ".", "1.2.3", "1:2:3:4:5"];
+        for number in 0..pieces.len().pow(6) {
+            let digits = (0..6).map(|place| number / pieces.len().pow(place) % pieces.len());
+            let text: String = digits.map(|digit| pieces[digit]).collect();
+            let (v4, v6) = (text.parse::<Ipv4Addr>().ok(), text.parse::<Ipv6Addr>().ok());
+            assert_eq!(parse_v4(&text), v4.map(|ip| ip.octets()), "{text}");
+            assert_eq!(parse_v6(&text), v6.map(|ip| ip.octets()), "{text}");
+        }
+        for text in ["256.0.0.1", "1.2.3.04", "12345::", "::1.2.3.400", "::G", "::ffff:1.2.3.4"] {
+            let (v4, v6) = (text.parse::<Ipv4Addr>().ok(), text.parse::<Ipv6Addr>().ok());
+            assert_eq!(parse_v4(text), v4.map(|ip| ip.octets()), "{text}");
+            assert_eq!(parse_v6(text), v6.map(|ip| ip.octets()), "{text}");
+        }
+    }
 
     #[test]
     fn reads_every_form_with_and_without_a_port() {

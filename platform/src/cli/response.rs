@@ -5,7 +5,7 @@
 use nix::errno::Errno;
 
 use super::Failure;
-use crate::text::{cut, parse_number, parts};
+use crate::text::{cut, parse_hex, parse_number, parts};
 
 /// Bytes read at a time; also the longest line of a head.
 const BUFFER_BYTES: usize = 4096;
@@ -172,13 +172,6 @@ impl Input<'_> {
             }
         }
     }
-}
-
-fn parse_hex(text: &str) -> Option<u64> {
-    if text.is_empty() || text.len() > 8 {
-        return None;
-    }
-    text.chars().try_fold(0, |sum, digit| Some(sum << 4 | u64::from(digit.to_digit(16)?)))
 }
 
 /// The text of an error of the agent: that of `{"error":"TEXT",...}`, put in its place, or the
