@@ -36,7 +36,9 @@ impl<const N: usize> Swim<N> {
     ) -> bool {
         let own_statement = self.table.row(sender).address == rumour.address;
         if own_statement {
-            self.latest_epoch = self.latest_epoch.max(rumour.incarnation.epoch);
+            // Capped: a forged one is not to make all others believed.
+            let epoch = rumour.incarnation.epoch.min(EPOCH_HEARSAY_END);
+            self.latest_epoch = self.latest_epoch.max(epoch);
         } else if rumour.incarnation.epoch > self.epoch_limit(now) {
             self.stats.epochs_ignored = self.stats.epochs_ignored.wrapping_add(1);
             return false;
@@ -101,9 +103,9 @@ impl<const N: usize> Swim<N> {
     /// The latest epoch that is believed from others than the member itself: a day beyond this
     /// node's clock, or beyond what a member said of itself. One that no clock can say would leave
     /// the subject nothing to refute with.
-    fn epoch_limit(&self, now: Instant) -> u64 {
+    pub(super) fn epoch_limit(&self, now: Instant) -> u64 {
         if self.first_epoch < EPOCH_OF_A_CLOCK {
-            return EPOCH_HEARSAY_END;
+            return EPOCH_HEARSAY_END - 1;
         }
         let uptime = now.since(self.started.unwrap_or(now));
         let clock = self.first_epoch + uptime.as_millis();

@@ -173,6 +173,16 @@ impl<const N: usize> Swim<N> {
     /// leaving.
     pub(super) fn meet(&mut self, now: Instant, sender: Sender, header: &Header) -> Option<Slot> {
         let alias = self.alias_of(sender);
+        let limit = self.epoch_limit(now);
+        let held = self.table.find(sender.address).filter(|slot| {
+            // What nobody may repeat, no new life can exceed: the dead row makes room.
+            let row = self.table.row(*slot);
+            let buried = !row.is_live() && row.incarnation.epoch > limit;
+            buried && header.incarnation < row.incarnation
+        });
+        if let Some(slot) = held {
+            self.table.remove(slot);
+        }
         let slot = match self.table.find(sender.address) {
             Some(slot) => slot,
             None if header.leaving => return None,
