@@ -179,7 +179,7 @@ fn print_results(name: &str, nodes: usize, results: &Results, real_s: f64) {
     let sum = |of: fn(&Totals) -> u64| results.sum(of);
     println!(
         "  suspicions {}, refutations {}, false failures {}, by nodes with a fault {}, of nodes \
-         with a fault {}, of leavers {}; datagrams {}, rejected {}, longest {} B",
+         with a fault {}, of leavers {}; datagrams {}, rejected {}, longest {} B; most of one node in 10 periods {}",
         sum(|t| t.suspicions),
         sum(|t| t.refutations),
         sum(|t| t.false_failures),
@@ -189,6 +189,7 @@ fn print_results(name: &str, nodes: usize, results: &Results, real_s: f64) {
         sum(|t| t.datagrams),
         sum(|t| t.rejected),
         results.reports.iter().map(|r| r.totals.longest).max().unwrap_or(0),
+        results.reports.iter().map(|r| r.totals.datagrams_in_window).max().unwrap_or(0),
     );
 }
 

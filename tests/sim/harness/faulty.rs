@@ -23,6 +23,8 @@ pub(crate) enum Fault {
     Rash,
     /// Has the same digest whatever it knows.
     Blind,
+    /// Says everything many times.
+    Chatty,
 }
 
 /// A node with a fault.
@@ -30,11 +32,16 @@ pub(crate) struct Faulty {
     node: Box<dyn Machine>,
     fault: Fault,
     own: Address,
+    /// What is said again, and how often.
+    again: Option<(Transmit, u32)>,
 }
+
+/// How often a chatty node says everything: not so often that one step shows it.
+const TIMES: u32 = 40;
 
 impl Faulty {
     pub(crate) fn new(node: Box<dyn Machine>, fault: Fault) -> Self {
-        Self { node, fault, own: Address::NONE }
+        Self { node, fault, own: Address::NONE, again: None }
     }
 }
 
@@ -59,7 +66,15 @@ impl Machine for Faulty {
     }
 
     fn poll_transmit(&mut self, now: Instant, buffer: &mut [u8; MTU_BYTES]) -> Option<Transmit> {
+        if let Some((transmit, times)) = self.again.take().filter(|(_, times)| *times > 0) {
+            // The buffer is still as it was.
+            self.again = Some((transmit, times - 1));
+            return Some(transmit);
+        }
         let transmit = self.node.poll_transmit(now, buffer)?;
+        if self.fault == Fault::Chatty {
+            self.again = Some((transmit, TIMES - 1));
+        }
         let to = if self.fault == Fault::Itself { self.own } else { transmit.to };
         Some(Transmit { to, ..transmit })
     }

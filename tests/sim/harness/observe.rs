@@ -9,15 +9,29 @@ use std::fmt::Write;
 use midge::rng::mix;
 use midge::{Address, Change, Event, Incarnation, State};
 
-use super::SECOND;
 use super::hostile::Recorded;
 use super::process::{HostId, Process, ProcessId, Seen};
 use super::trace::words;
 use super::world::{Violation, World};
+use super::{MS, SECOND};
 
 /// Wake-ups in any second of virtual time beyond which a node is busy for nothing: 5 gossip ticks,
 /// probes, their time-outs and helpers' pings make some 20; a burst of newcomers some more.
 const WAKES_PER_SECOND: u32 = 200;
+
+/// Datagrams are counted over so many protocol periods.
+const WINDOW_PERIODS: u64 = 10;
+
+/// Datagrams that a node may send in a period, on average over a window: 5 gossip ticks to 3
+/// members each (15), questions for details with each tick (15) and as many answers to others'
+/// (15); its own probe with a second ping and 3 helpers (5), acks of both pings of one prober (2),
+/// 3 pings for others and what came of them (6); what it holds, told to those who gossip otherwise
+/// to it (15); seeds and a knock (4). Pages come out of what the rest leaves.
+const DATAGRAMS_PER_PERIOD: u64 = 80;
+
+/// And once in a window for every host: a challenge, a hello, a page and the details, in both
+/// roles.
+const DATAGRAMS_PER_HOST: u64 = 8;
 
 /// How long an address may be taken for alive anew after its node began to leave.
 const LEFT_IS_KNOWN: u64 = 60 * SECOND;
@@ -70,6 +84,7 @@ impl World {
         let headers = if self.rules.ipv6 { HEADERS_V6 } else { HEADERS_V4 };
         self.processes[process].meter.bytes += bytes.len() as u64 + headers;
         self.totals.datagrams += 1;
+        self.count_datagram(process);
         self.totals.bytes += bytes.len() as u64;
         self.totals.longest = self.totals.longest.max(bytes.len() as u64);
         self.trace.number(host as u64);
@@ -114,6 +129,25 @@ impl World {
             } else {
                 self.enqueue(at, to, source, bytes);
             }
+        }
+    }
+
+    /// Counts a datagram that a node sends. Without Lifeguard a fleet with a slow node buries and
+    /// revives its members all the time: then there is no bound.
+    fn count_datagram(&mut self, process: ProcessId) {
+        let window = self.now / (WINDOW_PERIODS * u64::from(self.rules.period_ms) * MS);
+        let meter = &mut self.processes[process].meter;
+        if meter.window != window {
+            meter.window = window;
+            meter.datagrams_in_window = 0;
+        }
+        meter.datagrams_in_window += 1;
+        let sent = meter.datagrams_in_window;
+        self.totals.datagrams_in_window = self.totals.datagrams_in_window.max(sent);
+        let hosts = self.hosts.len() as u64;
+        let bound = WINDOW_PERIODS * DATAGRAMS_PER_PERIOD + hosts * DATAGRAMS_PER_HOST;
+        if sent > bound && self.rules.lifeguard {
+            self.fail(process, format!("it sends without end: more than {bound} in 10 periods"));
         }
     }
 

@@ -78,6 +78,10 @@ pub(crate) struct Meter {
     pub(crate) second: u64,
     /// Wake-ups in that second.
     pub(crate) wakes_in_second: u32,
+    /// The window of `WINDOW_PERIODS` that `datagrams_in_window` is about.
+    pub(crate) window: u64,
+    /// Datagrams sent in that window.
+    pub(crate) datagrams_in_window: u64,
 }
 
 /// One run of a node.

@@ -32,6 +32,8 @@ pub(crate) struct Totals {
     pub(crate) wakes: u64,
     /// Most wake-ups of one node in one second.
     pub(crate) wakes_in_second: u64,
+    /// Most datagrams that one node sent in one window.
+    pub(crate) datagrams_in_window: u64,
     pub(crate) suspicions: u64,
     pub(crate) recoveries: u64,
     /// Times that a node which is well was taken for dead by one that is well.

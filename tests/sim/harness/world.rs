@@ -29,6 +29,9 @@ pub(crate) const CLUSTERS: [&str; 2] = ["fleet", "other"];
 /// Datagrams that one call may lead to: bounded work.
 const DATAGRAMS_PER_STEP: u32 = 256;
 
+/// How late a driver wakes up at most: its kernel rounds up, and schedules others first.
+const LATE_US: u32 = 2_000;
+
 /// A rule that was broken, in words.
 #[derive(Clone, Debug)]
 pub(crate) struct Violation(pub(crate) String);
@@ -574,7 +577,7 @@ impl World {
         let token = reader.wake_token;
         if let Some(at) = at {
             // A process is scheduled late, never early.
-            let late = u64::from(self.rng.below(1_000));
+            let late = u64::from(self.rng.below(LATE_US + 1));
             self.push(at + late, What::Wake { process, token });
         }
     }

@@ -23,6 +23,7 @@ pub(crate) fn all_are_found() {
         (Fault::Inflating, "never had that incarnation"),
         (Fault::Rash, "it was not known"),
         (Fault::Blind, "digests for"),
+        (Fault::Chatty, "sends without end"),
     ];
     for (fault, words) in faults {
         match found(fault) {
