@@ -97,8 +97,8 @@ pub(super) struct Connection {
     phase: Phase,
     /// When it is over, or when waiting ends.
     until: Instant,
-    /// Since when it is idle.
-    idle_since: Instant,
+    /// Since when it is idle, or the next request is coming in.
+    since: Instant,
     /// The input that has not been answered: from, to.
     input: (usize, usize),
     /// Input bytes without which there is no use in looking at them again.
@@ -148,7 +148,7 @@ impl Connection {
             stream,
             phase: Phase::Request,
             until: now + REQUEST_TIME,
-            idle_since: now,
+            since: now,
             input: (0, 0),
             need: 1,
             scan: Scan::START,
@@ -201,10 +201,12 @@ impl Connection {
         self.woken
     }
 
-    /// Since when nothing is owed to it: it may be closed in favour of another.
-    pub(super) fn idle_since(&self) -> Option<Instant> {
-        let idle = self.phase == Phase::Request && self.served && self.have() == 0;
-        (idle && !self.can_read).then_some(self.idle_since)
+    /// Whether and since when it may be closed in favour of another: it has had an answer, and is
+    /// idle (`false`), or has not sent the whole of its next request (`true`).
+    pub(super) fn dispensable(&self) -> Option<(bool, Instant)> {
+        let partial = self.have() > 0;
+        let unasked = self.phase == Phase::Request && self.served && self.have() < self.need;
+        (unasked && (partial || !self.can_read)).then_some((partial, self.since))
     }
 
     pub(super) fn handle_event(&mut self, event: &Event) {
@@ -289,6 +291,7 @@ impl Connection {
             Ok(bytes) => {
                 self.input.1 += bytes;
                 if first && self.served {
+                    self.since = turn.now;
                     self.until = turn.now + REQUEST_TIME;
                 }
                 Step::On
@@ -482,7 +485,7 @@ impl Connection {
             self.input = (0, 0);
         }
         self.phase = Phase::Request;
-        self.idle_since = now;
+        self.since = now;
         self.until = if self.have() == 0 { Instant::FAR_FUTURE } else { now + REQUEST_TIME };
         self.need = 1;
         self.scan = Scan::START;

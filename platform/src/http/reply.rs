@@ -5,6 +5,7 @@ use core::fmt;
 use super::PAGE_BYTES;
 use super::json::Object;
 use super::page::Page;
+use crate::text::printable;
 
 /// The statuses that are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,7 +136,8 @@ impl<'a> Reply<'a> {
             }
             ContentType::Text => {
                 // The page cannot fail.
-                let _ = fmt::write(page, format_args!("{what}\n"));
+                let _ = fmt::write(&mut Printable(page), format_args!("{what}"));
+                page.push(b"\n");
             }
         }
     }
@@ -152,6 +154,16 @@ impl<'a> Reply<'a> {
     /// [`WAITING`](super::WAITING) others do. Asked before an action whose answer would wait.
     pub fn may_wait(&self) -> bool {
         self.may_wait
+    }
+}
+
+/// A page for people: what would drive a terminal becomes `?`.
+struct Printable<'p, 'a>(&'p mut Page<'a>);
+
+impl fmt::Write for Printable<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        printable(text, &mut |piece| self.0.push(piece.as_bytes()));
+        Ok(())
     }
 }
 

@@ -38,7 +38,7 @@ pub struct Stats {
     pub timeouts: u64,
     /// Connections refused because every slot was taken, and requests because too many waited.
     pub busy: u64,
-    /// Idle connections closed in favour of new ones.
+    /// Connections that had been answered, closed in favour of new ones.
     pub evicted: u64,
     /// Failures to accept a connection.
     pub accept_errors: u64,
@@ -219,7 +219,7 @@ impl<'b, L: Listener> Server<'b, L> {
     fn admit(&mut self, stream: Socket, now: Instant, poll: &Poll) {
         self.stats.connections += 1;
         let served = self.connections.iter().flatten().filter(|c| !c.is_closing()).count();
-        let refused = served >= SERVED && !self.evict_idle();
+        let refused = served >= SERVED && !self.evict();
         let Some(slot) = self.free_slot() else { return };
         let mut connection = Connection::new(stream, now);
         if refused {
@@ -235,11 +235,12 @@ impl<'b, L: Listener> Server<'b, L> {
         self.ready |= 1 << slot;
     }
 
-    /// Closes the connection that has been idle for longest, if there is one.
-    fn evict_idle(&mut self) -> bool {
-        let idle = |slot: &usize| self.connections[*slot].as_ref().and_then(|c| c.idle_since());
-        let longest = (0..SLOTS).filter(|slot| idle(slot).is_some()).min_by_key(idle);
-        let Some(slot) = longest else { return false };
+    /// Closes the connection that has been idle for longest; when none is, the one that has been
+    /// sending its next request for longest, lest a few that are never done hold every slot.
+    fn evict(&mut self) -> bool {
+        let since = |slot: usize| self.connections[slot].as_ref().and_then(|c| c.dispensable());
+        let longest = (0..SLOTS).filter_map(|slot| Some((since(slot)?, slot))).min();
+        let Some((_, slot)) = longest else { return false };
         self.remove(slot);
         self.stats.evicted += 1;
         true

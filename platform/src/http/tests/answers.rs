@@ -303,3 +303,9 @@ fn an_answer_may_go_on_whenever_there_is_news() {
     world.exchange(&mut client);
     assert_eq!(client.only().text(), "begin\nmore\nmore\n");
 }
+
+#[test]
+fn an_error_in_text_drives_no_terminal() {
+    let mut world = World::new();
+    assert_eq!(world.ask(&get("/escape")).only().text(), "no `?[2J??ü?`\n");
+}

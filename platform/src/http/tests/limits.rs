@@ -83,6 +83,61 @@ fn the_longest_idle_connection_makes_room() {
     }
 }
 
+/// Each request is whole within its ten seconds, but none of these connections is ever idle.
+#[test]
+fn slow_connections_do_not_hold_every_slot_for_ever() {
+    let mut world = World::new();
+    let mut slow = busy(&mut world, SERVED);
+    for _ in 0..3 {
+        for client in &mut slow {
+            client.send(b"lo HTTP/1.1\r\nHost: x\r\n\r\nGET /hel");
+            world.exchange(client);
+            assert_eq!(client.only().text(), "hello\n");
+            world.pass(Duration::from_millis(500));
+        }
+    }
+    // Two of them have whole requests, which are answered before anybody else is let in.
+    for client in &mut slow[..2] {
+        client.send(b"lo HTTP/1.1\r\nHost: x\r\n\r\n");
+        world.exchange(client);
+        assert_eq!(client.only().text(), "hello\n");
+    }
+    assert_eq!(world.server.stats().timeouts, 0);
+    // The two that are idle now make room first, then the one that is sending for longest.
+    let mut late = Vec::new();
+    for (gone, client) in slow[..3].iter_mut().enumerate() {
+        late.append(&mut busy(&mut world, 1));
+        assert_eq!(late[gone].text(), "", "it is served");
+        assert_eq!(world.server.stats().evicted, gone as u64 + 1);
+        client.read(1);
+        assert!(client.ended);
+    }
+    assert_eq!(world.server.stats().busy, 0);
+    for client in &mut slow[3..] {
+        client.read(1);
+        assert!(!client.ended);
+    }
+}
+
+#[test]
+fn a_request_that_waits_for_its_turn_is_not_closed_for_another() {
+    let mut world = World::new();
+    let mut crowd = idle(&mut world, SERVED);
+    for client in &mut crowd {
+        client.send(&get("/hello").repeat(50));
+    }
+    // One round reads them all and answers only the first few of each.
+    world.round();
+    let mut late = world.connect();
+    world.exchange(&mut late);
+    assert_eq!(late.only().status, 503);
+    assert_eq!(world.server.stats().evicted, 0);
+    for client in &mut crowd {
+        world.exchange(client);
+        assert_eq!(core::iter::from_fn(|| client.take()).count(), 50);
+    }
+}
+
 #[test]
 fn an_idle_connection_may_stay_for_ever() {
     let mut world = World::new();

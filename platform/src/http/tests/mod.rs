@@ -72,6 +72,10 @@ impl App for Fake {
                 reply.begin(StatusCode::Ok, ContentType::Text).push(b"begin\n");
                 return Next::Wait(cursor(FEED, 0), Instant::FAR_FUTURE);
             }
+            ("/escape", Method::Get) => {
+                let what = "no `\u{1b}[2J\r\nü\u{85}`";
+                reply.error(StatusCode::BadRequest, ContentType::Text, &what);
+            }
             ("/hello" | "/list" | "/wait", _) => {
                 reply.wrong_method(ContentType::Json, "GET, HEAD");
             }
