@@ -107,16 +107,94 @@ impl From<Address> for SocketAddr {
 }
 
 impl fmt::Display for Address {
+    /// `10.0.0.1:6434` or `[2001:db8::1]:6434`. The library's own writers of addresses, which can
+    /// align them as well, would be 2 KB of the smallest binary.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.ip() {
-            IpAddr::V4(ip) => write!(f, "{ip}:{}", self.port),
-            IpAddr::V6(ip) => write!(f, "[{ip}]:{}", self.port),
+        let port = self.port;
+        match self.octets_v4() {
+            Some([a, b, c, d]) => write!(f, "{a}.{b}.{c}.{d}:{port}"),
+            None => {
+                f.write_str("[")?;
+                write_v6(f, &self.ip)?;
+                write!(f, "]:{port}")
+            }
         }
     }
+}
+
+/// RFC 5952: groups without leading zeroes, in lower case; `::` for the first of the longest runs
+/// of two or more groups of zero.
+fn write_v6(f: &mut fmt::Formatter<'_>, octets: &[u8; 16]) -> fmt::Result {
+    let group = |at: usize| u16::from_be_bytes([octets[2 * at], octets[2 * at + 1]]);
+    let (mut start, mut end) = (8, 9);
+    for from in 0..8 {
+        let zeroes = (from..8).take_while(|at| group(*at) == 0).count();
+        if zeroes > end - start {
+            (start, end) = (from, from + zeroes);
+        }
+    }
+    let mut at = 0;
+    let mut separator = "";
+    while at < 8 {
+        if at == start {
+            f.write_str("::")?;
+            separator = "";
+            at = end;
+        } else {
+            write!(f, "{separator}{:x}", group(at))?;
+            separator = ":";
+            at += 1;
+        }
+    }
+    Ok(())
 }
 
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv6Addr, SocketAddr};
+    use std::string::ToString;
+
+    use super::Address;
+
+    #[test]
+    fn addresses_are_written_as_the_library_writes_them() {
+        let ips = [
+            "::",
+            "::1",
+            "1::",
+            "1:0:0:2::",
+            "1:0:0:2::3:0",
+            "0:1:0:1:0:1:0:1",
+            "1:0:2:0:0:3:0:0",
+            "fe80::1",
+            "2001:db8:0:1:1:1:1:1",
+            "ff02::2",
+            "1:2:3:4:5:6:7:8",
+            "0:0:1::",
+        ];
+        for ip in ips.iter().filter_map(|ip| ip.parse::<Ipv6Addr>().ok()) {
+            let socket = SocketAddr::new(ip.into(), 6434);
+            assert_eq!(Address::from(socket).to_string(), socket.to_string());
+        }
+        for socket in ["10.0.0.1:6434", "0.0.0.0:0", "255.255.255.255:65535"] {
+            let parsed: SocketAddr = socket.parse().unwrap();
+            assert_eq!(Address::from(parsed).to_string(), socket);
+        }
+    }
+
+    /// Every pattern of groups that are zero.
+    #[test]
+    fn zeroes_are_shortened_as_the_library_shortens_them() {
+        for pattern in 0..=255_u32 {
+            let groups: [u16; 8] = core::array::from_fn(|at| (pattern >> at & 1) as u16 * 0xa0b);
+            let socket = SocketAddr::new(Ipv6Addr::from(groups).into(), 1);
+            assert_eq!(Address::from(socket).to_string(), socket.to_string());
+        }
     }
 }
