@@ -33,6 +33,7 @@ impl fmt::Display for NoSocket {
         };
         let remedy = match obstacle {
             BindError::InUse => "stop it with `midge leave`, or give another --api PATH",
+            BindError::IsADirectory => "give a path in it, or another one, as --api PATH",
             BindError::NotASocket => "remove it, or give another --api PATH",
             _ => "say where the API socket shall be with --api PATH",
         };
@@ -45,7 +46,10 @@ impl NoSocket {
     fn is_forbidden(&self) -> bool {
         let Self::Obstacle(
             _,
-            BindError::Unclear(error) | BindError::Directory(error) | BindError::Socket(error),
+            BindError::Unclear(error)
+            | BindError::Directory(error)
+            | BindError::Lock(error)
+            | BindError::Socket(error),
         ) = self
         else {
             return false;

@@ -44,7 +44,7 @@ fn settings(options: &Options) -> Result<Settings, Failure> {
         cluster,
         join: join(options)?,
         period_ms: period_ms(options)?,
-        api: client::api_paths(options, cluster),
+        api: client::api_paths(options, cluster)?,
         log: level(options)?,
     })
 }

@@ -70,10 +70,13 @@ pub(super) fn cluster(options: &Options) -> Result<&'static str, Failure> {
 }
 
 /// `--api`, or where the socket of that cluster may be by default.
-pub(super) fn api_paths(options: &Options, cluster: &'static str) -> SocketPaths {
+pub(super) fn api_paths(options: &Options, cluster: &'static str) -> Result<SocketPaths, Failure> {
     match options.last(options::API) {
-        Some(value) => SocketPaths::given(value.text),
-        None => SocketPaths::defaults(cluster, options.environment.variable("XDG_RUNTIME_DIR")),
+        Some(value) if value.text.is_empty() => {
+            Err(Failure::usage(format_args!("{value} is not the path of a socket")))
+        }
+        Some(value) => Ok(SocketPaths::given(value.text)),
+        None => Ok(SocketPaths::defaults(cluster, options.environment.variable("XDG_RUNTIME_DIR"))),
     }
 }
 
@@ -124,7 +127,7 @@ struct Agent {
 
 impl Agent {
     fn of(options: &Options) -> Result<Self, Failure> {
-        Ok(Self { paths: api_paths(options, cluster(options)?) })
+        Ok(Self { paths: api_paths(options, cluster(options)?)? })
     }
 
     /// Sends a request and hands the body of the answer to `sink`. An error of the agent becomes

@@ -1,18 +1,24 @@
 //! The Unix socket of the API: made so that nobody can connect before its mode is right, and
 //! removed at the end.
+//!
+//! A path belongs to whoever holds the lock on the file `PATH.lock` beside it, for as long as the
+//! socket lives. Looking for an agent, removing what a dead one left and making the socket anew
+//! are three steps; without the lock, two agents could each remove the socket of the other. The
+//! lock file stays: removing it would let two agents lock two files of one name.
 
 use core::fmt;
 use std::ffi::CStr;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
+use nix::fcntl::{FlockArg, OFlag, open};
 use nix::sys::socket::{AddressFamily, Backlog, SockType, UnixAddr, listen};
 use nix::sys::stat::{Mode, SFlag, lstat, umask};
 use nix::unistd::{mkdir, unlink};
 
 use super::listener::Listener;
 use crate::os::Reason;
-use crate::socket::{CPath, Socket};
+use crate::socket::{CPath, PATH_BYTES, Socket};
 
 /// A listening Unix socket. Dropping it removes its file, if that is still its own.
 #[derive(Debug)]
@@ -20,23 +26,33 @@ pub struct UnixSocket {
     listener: Socket,
     path: CPath,
     file: FileId,
+    /// Given up last, when the file is gone.
+    #[expect(dead_code, reason = "held for its drop")]
+    lock: OwnedFd,
 }
 
 /// Device and inode.
 type FileId = (u64, u64);
 
-/// Why there is no socket. Nothing was changed, except that the directory may have been made, and
-/// the socket of an agent that is gone removed.
+/// What the path of the lock file has after that of the socket.
+const LOCK_SUFFIX: &[u8] = b".lock";
+
+/// Why there is no socket. Nothing was changed, except that the directory and the lock file may
+/// have been made, and the socket of an agent that is gone removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BindError {
-    /// Another process answers at the path.
+    /// Another process answers at the path, or is about to.
     InUse,
-    /// The path exists and is not a socket.
+    /// The path is a directory.
+    IsADirectory,
+    /// The path exists and is neither a socket nor a directory.
     NotASocket,
     /// The socket at the path could not be asked whether a process answers.
     Unclear(Errno),
     /// The directory could not be made.
     Directory(Errno),
+    /// The lock file could not be opened or locked.
+    Lock(Errno),
     /// The socket could not be made.
     Socket(Errno),
 }
@@ -45,9 +61,11 @@ impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (what, error) = match self {
             Self::InUse => return f.write_str("another agent answers there"),
+            Self::IsADirectory => return f.write_str("this is a directory"),
             Self::NotASocket => return f.write_str("the file there is not a socket"),
             Self::Unclear(error) => ("tell whether an agent answers", error),
             Self::Directory(error) => ("make its directory", error),
+            Self::Lock(error) => ("lock the file of this name with .lock", error),
             Self::Socket(error) => ("make the socket", error),
         };
         write!(f, "cannot {what}: {}", Reason(*error))
@@ -61,15 +79,37 @@ impl core::error::Error for BindError {}
 /// for that moment the umask of the process is another one, which would be noticed by a thread
 /// that makes files at that time.
 ///
-/// Two agents that start at one path in the same instant may both see the file of a third that is
-/// gone, and the last one gets the path; an agent therefore binds its UDP port first.
-///
 /// # Errors
 /// A [`BindError`], which does not name the path.
 pub fn bind_unix(path: &CStr, mode: u32) -> Result<UnixSocket, BindError> {
-    check_free(path)?;
+    // A mistake is told before anything is made.
+    find_stale(path)?;
     make_parents(path).map_err(BindError::Directory)?;
-    bind_free(path, mode).map_err(BindError::Socket)
+    let lock = lock(path)?;
+    // Nobody else has been removing or making sockets here since, so that this is the last word.
+    let stale = find_stale(path)?;
+    if stale.is_some_and(|stale| file_id(path) == Ok(stale)) {
+        unlink(path).map_err(BindError::Socket)?;
+    }
+    bind_free(path, mode, lock).map_err(BindError::Socket)
+}
+
+/// Takes the path for as long as the descriptor is open.
+fn lock(path: &CStr) -> Result<OwnedFd, BindError> {
+    let mut name = heapless::CString::<{ PATH_BYTES + LOCK_SUFFIX.len() + 1 }>::new();
+    name.extend_from_bytes(path.to_bytes())
+        .and_then(|()| name.extend_from_bytes(LOCK_SUFFIX))
+        .map_err(|_| BindError::Lock(Errno::ENAMETOOLONG))?;
+    let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+    let mode = Mode::S_IRUSR | Mode::S_IWUSR;
+    let file = open(name.as_c_str(), flags, mode).map_err(BindError::Lock)?;
+    #[expect(deprecated, reason = "`Flock` panics with the words of every errno, 4 KB of them")]
+    let locked = nix::fcntl::flock(file.as_raw_fd(), FlockArg::LockExclusiveNonblock);
+    match locked {
+        Ok(()) => Ok(file),
+        Err(Errno::EAGAIN) => Err(BindError::InUse),
+        Err(error) => Err(BindError::Lock(error)),
+    }
 }
 
 /// Makes the directories above `path` that are missing.
@@ -89,36 +129,41 @@ fn make_parents(path: &CStr) -> Result<(), Errno> {
     Ok(())
 }
 
-fn bind_free(path: &CStr, mode: u32) -> Result<UnixSocket, Errno> {
+fn bind_free(path: &CStr, mode: u32, lock: OwnedFd) -> Result<UnixSocket, Errno> {
     let address = UnixAddr::new(path)?;
     let mut own_path = CPath::new();
     own_path.extend_from_bytes(path.to_bytes()).map_err(|_| Errno::ENAMETOOLONG)?;
     let listener = Socket::new(AddressFamily::Unix, SockType::Stream)?;
-    let _ = unlink(path);
     let umask_before = umask(Mode::from_bits_truncate(!mode & 0o777));
     let bound = listener.bind(&address);
     umask(umask_before);
     bound?;
-    listen(&listener, Backlog::MAXCONN)?;
-    Ok(UnixSocket { listener, path: own_path, file: file_id(path)? })
+    let file = listen(&listener, Backlog::MAXCONN).and_then(|()| file_id(path));
+    let file = file.inspect_err(|_| {
+        let _ = unlink(path);
+    })?;
+    Ok(UnixSocket { listener, path: own_path, file, lock })
 }
 
 fn file_id(path: &CStr) -> Result<FileId, Errno> {
     lstat(path).map(|file| (file.st_dev, file.st_ino))
 }
 
-fn check_free(path: &CStr) -> Result<(), BindError> {
+/// The socket that an agent which is gone has left at the path; `None` if nothing is there.
+fn find_stale(path: &CStr) -> Result<Option<FileId>, BindError> {
     let file = match lstat(path) {
-        Err(Errno::ENOENT) => return Ok(()),
+        Err(Errno::ENOENT) => return Ok(None),
         Err(error) => return Err(BindError::Unclear(error)),
         Ok(file) => file,
     };
-    if file.st_mode & SFlag::S_IFMT.bits() != SFlag::S_IFSOCK.bits() {
-        return Err(BindError::NotASocket);
+    match SFlag::from_bits_truncate(file.st_mode & SFlag::S_IFMT.bits()) {
+        SFlag::S_IFSOCK => {}
+        SFlag::S_IFDIR => return Err(BindError::IsADirectory),
+        _ => return Err(BindError::NotASocket),
     }
     // A listener with a full backlog is `EAGAIN`, and alive.
     match Socket::connect_unix(path) {
-        Err(Errno::ECONNREFUSED | Errno::ENOENT) => Ok(()),
+        Err(Errno::ECONNREFUSED | Errno::ENOENT) => Ok(Some((file.st_dev, file.st_ino))),
         Ok(_) | Err(Errno::EAGAIN) => Err(BindError::InUse),
         Err(error) => Err(BindError::Unclear(error)),
     }

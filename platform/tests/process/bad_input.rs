@@ -1,10 +1,15 @@
 //! What an operator can get wrong: each is said clearly, and costs nobody anything.
 
 use std::fs;
+use std::io::Read;
 use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::process::Stdio;
 
-use crate::harness::{Agent, Directory, Options, cluster, midge, one_view, stderr};
+use crate::harness::{
+    Agent, Directory, Options, cluster, command, eventually, midge, one_view, request, stderr,
+};
 
 /// Runs `midge agent` with these arguments and a socket of its own, to its end.
 fn refused(arguments: &[&str]) -> (Option<i32>, String) {
@@ -93,6 +98,7 @@ fn names_and_tags_that_do_not_fit() {
 
 #[test]
 fn other_values_that_make_no_sense() {
+    misused(&["--api", ""], &["--api: `` is not the path of a socket"]);
     for value in ["49", "60001", "-1", "1.5", "1s", ""] {
         misused(&["--period", value], &["--period", &format!("`{value}`"), "50 to 60000"]);
     }
@@ -145,6 +151,45 @@ fn the_socket_of_another_agent() {
     assert!(first.client(&["status", "--check"]).status.success());
 }
 
+/// Two agents start at once at one path, where nothing is or where a crash has left a socket: one
+/// of them gets it, and the other one says so.
+#[test]
+fn one_path_belongs_to_one_agent() {
+    let directory = Directory::new();
+    let api = directory.path("api");
+    for round in 0..50 {
+        if round % 2 == 0 {
+            let _ = fs::remove_file(&api);
+            drop(UnixListener::bind(&api).unwrap());
+        }
+        let mut agents = [0, 1].map(|_| {
+            let mut command = command(&["agent", "--bind", "127.0.0.1:0", "--api"]);
+            command.arg(&api).stderr(Stdio::piped()).spawn().expect("the binary starts")
+        });
+        let loser = eventually("one of the two ends", || {
+            let ended = agents.iter_mut().position(|a| a.try_wait().unwrap().is_some());
+            ended.ok_or_else(|| format!("both live in round {round}"))
+        });
+        let mut error = String::new();
+        agents[loser].stderr.take().unwrap().read_to_string(&mut error).unwrap();
+        let status = agents[loser].wait().unwrap();
+        let winner = &mut agents[1 - loser];
+        let answer = eventually("the other one answers", || match winner.try_wait().unwrap() {
+            Some(status) => panic!("both ended in round {round}: {status}, {error}"),
+            None => request(&api, "GET", "/healthz"),
+        });
+        // Killed, it leaves its socket; the next round may find it.
+        winner.kill().unwrap();
+        winner.wait().unwrap();
+        assert_eq!(answer, (200, "ok\n".into()));
+        assert_eq!(status.code(), Some(1), "{error}");
+        assert!(error.contains("another agent answers there"), "{error}");
+        if round % 4 == 1 {
+            fs::remove_file(&api).unwrap();
+        }
+    }
+}
+
 #[test]
 fn a_socket_that_was_left_behind_is_taken_over() {
     let mut first = Agent::start(&Options::default());
@@ -165,6 +210,9 @@ fn a_socket_path_that_cannot_be_had() {
     let nowhere = "/proc/midge/api".into();
     let mut cases =
         vec![(file.clone(), "not a socket"), (long, "107 bytes"), (nowhere, "directory")];
+    let own_bytes = directory.path("").as_os_str().len();
+    cases.push((directory.path(&"x".repeat(108 - own_bytes)), "longer than the 107 bytes"));
+    cases.push((directory.path(""), "this is a directory; give a path in it"));
     let closed = directory.path("closed");
     fs::create_dir(&closed).unwrap();
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o500)).unwrap();
@@ -181,6 +229,17 @@ fn a_socket_path_that_cannot_be_had() {
         assert!(error.contains("--api PATH") && error.lines().count() == 1, "{error}");
     }
     assert_eq!(fs::read(&file).unwrap(), b"precious");
+}
+
+#[test]
+fn the_longest_socket_path() {
+    let directory = Directory::new();
+    let own_bytes = directory.path("").as_os_str().len();
+    for bytes in [106, 107] {
+        let api = directory.path(&"x".repeat(bytes - own_bytes));
+        let agent = Agent::start(&Options { api: Some(api), ..Options::default() });
+        assert!(agent.client(&["status", "--check"]).status.success(), "{bytes} bytes");
+    }
 }
 
 #[test]

@@ -3,11 +3,13 @@
 use std::ffi::CString;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use nix::fcntl::{Flock, FlockArg};
 
 use super::*;
 
@@ -53,7 +55,9 @@ fn a_socket_is_made_with_its_directory_and_mode_and_removed() {
         let file = fs::symlink_metadata(&path).unwrap();
         assert!(file.file_type().is_socket());
         assert_eq!(file.permissions().mode() & 0o7777, mode);
-        assert_eq!(fs::read_dir(&directory).unwrap().count(), 1, "nothing else is left");
+        assert_eq!(fs::read_dir(&directory).unwrap().count(), 2, "nothing but it and its lock");
+        let lock = fs::symlink_metadata(directory.join("a.sock.lock")).unwrap();
+        assert_eq!((lock.permissions().mode() & 0o7777, lock.len()), (0o600, 0));
         drop(socket);
         assert!(!path.exists());
     }
@@ -99,7 +103,40 @@ fn the_socket_of_an_agent_that_is_gone_is_replaced() {
     let socket = bind_unix(&path, 0o600).unwrap();
     assert!(UnixStream::connect(&path).is_ok());
     drop(socket);
-    assert_eq!(scratch.entries(), 0);
+    assert_eq!(scratch.entries(), 1, "only the lock file");
+}
+
+/// Who holds the lock may be just about to make the socket.
+#[test]
+fn a_path_whose_lock_another_holds_is_not_touched() {
+    let scratch = Scratch::new();
+    let path = scratch.0.join("a.sock");
+    drop(UnixListener::bind(&path).unwrap());
+    let inode = fs::symlink_metadata(&path).unwrap().ino();
+    let file = fs::File::create(scratch.0.join("a.sock.lock")).unwrap();
+    let lock = Flock::lock(file, FlockArg::LockExclusive).unwrap();
+    assert_eq!(bind_unix(&path, 0o600).unwrap_err(), BindError::InUse);
+    assert_eq!(fs::symlink_metadata(&path).unwrap().ino(), inode);
+    drop(lock);
+    let socket = bind_unix(&path, 0o600).unwrap();
+    fs::remove_file(&path).unwrap();
+    assert_eq!(bind_unix(&path, 0o600).unwrap_err(), BindError::InUse, "it lives without a file");
+    drop(socket);
+    assert!(bind_unix(&path, 0o600).is_ok());
+}
+
+#[test]
+fn a_lock_file_that_cannot_be() {
+    let scratch = Scratch::new();
+    let path = scratch.0.join("a.sock");
+    let lock = scratch.0.join("a.sock.lock");
+    std::os::unix::fs::symlink("elsewhere", &lock).unwrap();
+    let error = bind_unix(&path, 0o600).unwrap_err();
+    assert_eq!(error, BindError::Lock(Errno::ELOOP), "links are not followed");
+    fs::remove_file(&lock).unwrap();
+    fs::create_dir(&lock).unwrap();
+    assert_eq!(bind_unix(&path, 0o600).unwrap_err(), BindError::Lock(Errno::EISDIR));
+    assert_eq!(scratch.entries(), 1, "nothing was made");
 }
 
 #[test]
@@ -125,8 +162,9 @@ fn other_files_are_not_touched() {
     let link = scratch.0.join("link");
     std::os::unix::fs::symlink(&path, &link).unwrap();
     assert!(matches!(bind_unix(&link, 0o600), Err(BindError::NotASocket)));
-    assert!(matches!(bind_unix(&scratch.0, 0o600), Err(BindError::NotASocket)));
+    assert!(matches!(bind_unix(&scratch.0, 0o600), Err(BindError::IsADirectory)));
     assert!(matches!(bind_unix(&path.join("a.sock"), 0o600), Err(BindError::Unclear(_))));
+    assert_eq!(scratch.entries(), 2, "nothing was made");
 }
 
 #[test]
@@ -144,9 +182,24 @@ fn a_successor_at_the_path_is_not_removed() {
     let path = scratch.0.join("a.sock");
     let first = bind_unix(&path, 0o600).unwrap();
     fs::remove_file(&path).unwrap();
-    let second = bind_unix(&path, 0o600).unwrap();
+    let _second = UnixListener::bind(&path).unwrap();
     drop(first);
     assert!(UnixStream::connect(&path).is_ok());
-    drop(second);
-    assert!(!path.exists());
+}
+
+#[test]
+fn the_longest_path_is_107_bytes() {
+    let scratch = Scratch::new();
+    let directory = scratch.0.as_os_str().len() + 1;
+    for bytes in [106, 107] {
+        let path = scratch.0.join("x".repeat(bytes - directory));
+        let socket = bind_unix(&path, 0o600).unwrap();
+        assert!(UnixStream::connect(&path).is_ok());
+        drop(socket);
+        assert!(!path.exists());
+    }
+    let entries = scratch.entries();
+    let path = scratch.0.join("x".repeat(108 - directory));
+    assert_eq!(bind_unix(&path, 0o600).unwrap_err(), BindError::Lock(Errno::ENAMETOOLONG));
+    assert_eq!(scratch.entries(), entries, "nothing was made");
 }
