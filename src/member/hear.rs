@@ -35,12 +35,7 @@ impl<const N: usize> Swim<N> {
         reconciling: bool,
     ) -> bool {
         let own_statement = self.table.row(sender).address == rumour.address;
-        if own_statement {
-            // Capped: a forged one is not to make all others believed.
-            let epoch = rumour.incarnation.epoch.min(EPOCH_HEARSAY_END);
-            self.latest_epoch = self.latest_epoch.max(epoch);
-        } else if rumour.incarnation.epoch > self.epoch_limit(now) {
-            self.stats.epochs_ignored = self.stats.epochs_ignored.wrapping_add(1);
+        if !self.is_believed(now, own_statement, rumour.incarnation.epoch) {
             return false;
         }
         if rumour.address == self.own().address {
@@ -98,6 +93,20 @@ impl<const N: usize> Swim<N> {
             self.publish(slot, now);
         }
         news
+    }
+
+    /// Whether a statement of this epoch is believed; if it is not, that is counted.
+    fn is_believed(&mut self, now: Instant, own_statement: bool, epoch: u64) -> bool {
+        if own_statement {
+            // Capped: a forged one is not to make all others believed.
+            self.latest_epoch = self.latest_epoch.max(epoch.min(EPOCH_HEARSAY_END));
+            return true;
+        }
+        let believed = epoch <= self.epoch_limit(now);
+        if !believed {
+            self.stats.epochs_ignored = self.stats.epochs_ignored.wrapping_add(1);
+        }
+        believed
     }
 
     /// The latest epoch that is believed from others than the member itself: a day beyond this
