@@ -9,7 +9,7 @@
 
 use log::Level;
 use midge::wire::PROTOCOL;
-use midge::{Duration, Node};
+use midge::{Duration, Instant, Node};
 use nix::errno::Errno;
 
 use super::signals::{Request, Signals};
@@ -24,6 +24,9 @@ use crate::poll::{Events, Poll};
 /// Datagrams that are taken in one round.
 const BATCH: usize = 64;
 
+/// How often the log tells at most that clients of the API were refused.
+const REFUSALS_PAUSE: Duration = Duration::from_secs(60);
+
 /// The buffers of API connections, which cost nothing until one is used.
 static BUFFERS: Slot<Buffers> = Slot::new(Buffers::EMPTY);
 
@@ -34,6 +37,10 @@ pub(super) struct Driver {
     signals: Signals,
     server: Server<'static, UnixSocket>,
     about: About,
+    /// Clients of the API that were refused, as the log has told.
+    refusals_told: u64,
+    /// When it may tell again.
+    refusals_again: Instant,
     /// Datagrams may be waiting in the UDP socket.
     udp_ready: bool,
     /// API connections have something to do.
@@ -64,6 +71,8 @@ impl Driver {
             signals,
             server,
             about,
+            refusals_told: 0,
+            refusals_again: Instant::ZERO,
             udp_ready: true,
             api_ready: true,
             interrupted: false,
@@ -160,7 +169,18 @@ impl Driver {
         }
         let mut api = Api { node: self.node, about: &self.about, now };
         self.api_ready = self.server.run(now, &self.poll, &mut api);
+        self.tell_refusals(now);
         self.follow_up();
+    }
+
+    fn tell_refusals(&mut self, now: Instant) {
+        let stats = self.server.stats();
+        let refusals = stats.busy + stats.accept_errors;
+        if refusals > self.refusals_told && now >= self.refusals_again {
+            words::refusals(&stats);
+            self.refusals_told = refusals;
+            self.refusals_again = now + REFUSALS_PAUSE;
+        }
     }
 
     fn handle_signals(&mut self) {
@@ -175,7 +195,9 @@ impl Driver {
                 Request::Reload => {
                     say(Level::Info, format_args!("signal=SIGHUP: there is no file to read again"));
                 }
-                Request::Dump => words::dump(self.node, self.udp.send_dropped),
+                Request::Dump => {
+                    words::dump(self.node, self.udp.send_dropped, &self.server.stats())
+                }
             }
         }
     }

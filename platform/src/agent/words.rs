@@ -7,6 +7,7 @@ use midge::event::{Change, Event};
 use midge::wire::Refusal;
 use midge::{Address, Node, Reject};
 
+use crate::http::Stats;
 use crate::logger::{always, say};
 use crate::socket::SocketPath;
 
@@ -137,8 +138,17 @@ fn refusal_name(reason: Refusal) -> &'static str {
     }
 }
 
-/// Writes the state to the log, at every level: the node, its counters, its members.
-pub(super) fn dump<const N: usize>(node: &Node<N>, send_dropped: u64) {
+/// Says that clients of the API were refused. The counts are since the start.
+pub(super) fn refusals(api: &Stats) {
+    warn(format_args!(
+        "event=api_refused busy={} accept_errors={}: more clients than the API has room for",
+        api.busy, api.accept_errors,
+    ));
+}
+
+/// Writes the state to the log, at every level: the node, its counters and those of the API, its
+/// members.
+pub(super) fn dump<const N: usize>(node: &Node<N>, send_dropped: u64, api: &Stats) {
     let status = node.status();
     always(
         Level::Info,
@@ -176,6 +186,20 @@ pub(super) fn dump<const N: usize>(node: &Node<N>, send_dropped: u64) {
             stats.refutations,
             stats.reconciliations,
             stats.rtt_us,
+        ),
+    );
+    always(
+        Level::Info,
+        format_args!(
+            "dump api_connections={} api_requests={} api_refused={} api_timeouts={} api_busy={} \
+         api_evicted={} api_accept_errors={}",
+            api.connections,
+            api.requests,
+            api.refused,
+            api.timeouts,
+            api.busy,
+            api.evicted,
+            api.accept_errors,
         ),
     );
     for reason in Reject::ALL {

@@ -1,6 +1,8 @@
-//! Datagrams that no member sent.
+//! Datagrams that no member sent, and clients that hold up the API.
 
+use std::io::{Read, Write};
 use std::net::UdpSocket;
+use std::os::unix::net::UnixStream;
 
 use midge::limits::MTU_BYTES;
 use midge::rng::Rng;
@@ -127,4 +129,27 @@ fn a_stranger_who_never_proves_its_address_gets_no_row() {
     assert!(received <= sent, "{received} bytes for {sent}");
     assert_eq!(target.members().unwrap().len(), 2);
     one_view(&agents.iter().collect::<Vec<_>>());
+}
+
+#[test]
+fn refused_clients_are_counted_and_told_once_a_minute() {
+    let agent = Agent::start(&Options::default());
+    let connect = || UnixStream::connect(agent.api()).expect("it listens");
+    let mut slow: Vec<_> = (0..16).map(|_| connect()).collect();
+    for stream in &mut slow {
+        stream.write_all(b"GET /hel").unwrap();
+    }
+    for _ in 0..5 {
+        let mut answer = String::new();
+        connect().read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    }
+    let dump = agent.dump();
+    assert!(dump.contains(" api_busy=5 api_evicted=0 api_accept_errors=0\n"), "{dump}");
+    let log = agent.log();
+    let told: Vec<_> = log.lines().filter(|line| line.contains("event=api_refused")).collect();
+    assert!(
+        matches!(told[..], [line] if line.contains("warn ") && line.contains(" busy=1 ")),
+        "{log}"
+    );
 }
