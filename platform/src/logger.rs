@@ -1,26 +1,31 @@
 //! Log lines on stderr that never block.
 //!
-//! stderr is often a pipe that other processes write to as well. `O_NONBLOCK` belongs to the open
-//! file description, so setting it would change it for all of them and make *their* writes fail.
-//! So each line is one write of less than `PIPE_BUF` bytes (4,096), made only if `poll(2)` says
-//! that there is room: a pipe that is writable takes that much at once (pipe(7)), a Unix socket
-//! (journald) then has most of its buffer free, a stopped terminal is not writable. Otherwise the
-//! line is dropped and counted, and the next line that gets through is preceded by the count.
+//! Each line is one write, and whatever does not fit right now is dropped and counted. The next
+//! line that gets through is preceded by the count, in the same write.
+
+mod stderr;
 
 use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::stat::{FileStat, fstat};
 
 use crate::os;
-use crate::text::printable;
+use crate::text::{cut, parse_number, printable};
 
 /// The longest line, bytes, its end included; longer ones are cut.
 const LINE_BYTES: usize = 1024;
 
-/// Lines dropped since the last one that got through.
+/// The longest write, bytes: a line, and before it the count of those that were dropped. A pipe
+/// takes up to 4,096 (`PIPE_BUF`) in one piece or not at all.
+const WRITE_BYTES: usize = LINE_BYTES + 128;
+
+/// Lines dropped, in whole or in part, since the last one that got through.
 static DROPPED: AtomicU32 = AtomicU32::new(0);
+
+/// Only the beginning of the last line got through.
+static CUT: AtomicBool = AtomicBool::new(false);
 
 /// Whether lines carry the time.
 static TIMESTAMPS: AtomicBool = AtomicBool::new(false);
@@ -28,13 +33,27 @@ static TIMESTAMPS: AtomicBool = AtomicBool::new(false);
 /// What others log through the macros of `log`.
 struct Stderr;
 
-/// Installs the logger. Lines carry the time, unless the journal has it.
-pub(crate) fn init(level: LevelFilter, under_systemd: bool) {
-    TIMESTAMPS.store(!under_systemd, Ordering::Relaxed);
+/// Installs the logger; from now on, nothing written to stderr waits for its reader. Lines carry
+/// the time, unless the journal has it: `journal` is what it says its stream is.
+pub(crate) fn init(level: LevelFilter, journal: Option<&str>) {
+    let stat = fstat(os::stderr());
+    let is_journal = stat.is_ok_and(|stat| {
+        stderr::never_wait(&stat);
+        journal.is_some_and(|journal| is_at(&stat, journal))
+    });
+    TIMESTAMPS.store(!is_journal, Ordering::Relaxed);
     // It fails only if there is a logger already; that one then stays.
     if log::set_logger(&Stderr).is_ok() {
         log::set_max_level(level);
     }
+}
+
+/// Whether a file is the one with this `DEVICE:INODE`, in decimal.
+fn is_at(stat: &FileStat, place: &str) -> bool {
+    cut(place, b':').is_some_and(|(device, inode)| {
+        parse_number(device.as_bytes()) == Some(stat.st_dev)
+            && parse_number(inode.as_bytes()) == Some(stat.st_ino)
+    })
 }
 
 /// Writes a line if its level is on. The macros of `log` would put the check and a whole record,
@@ -48,16 +67,11 @@ pub(crate) fn say(level: Level, text: fmt::Arguments<'_>) {
 /// Writes a line whatever the level is: for what somebody asked to see.
 pub(crate) fn always(level: Level, text: fmt::Arguments<'_>) {
     let time = TIMESTAMPS.load(Ordering::Relaxed).then(os::unix_ms);
-    if !has_room() {
-        DROPPED.fetch_add(1, Ordering::Relaxed);
-        return;
-    }
-    let dropped = DROPPED.swap(0, Ordering::Relaxed);
-    if dropped > 0 {
-        // Both together stay below PIPE_BUF, so the room found above is enough for both.
-        write(time, Level::Warn, format_args!("log_lines_dropped={dropped}"));
-    }
-    write(time, level, text);
+    let mut line = Line::new(time);
+    line.head(time, level);
+    // Nothing here can fail: a line takes what fits and ignores the rest.
+    let _ = line.write_fmt(text);
+    line.print();
 }
 
 /// The levels by name.
@@ -82,23 +96,6 @@ impl Log for Stderr {
     fn flush(&self) {}
 }
 
-fn has_room() -> bool {
-    let mut fds = [PollFd::new(os::stderr(), PollFlags::POLLOUT)];
-    // Errors and hang-ups count as room: the write then fails at once.
-    matches!(poll(&mut fds, PollTimeout::ZERO), Ok(n) if n > 0)
-}
-
-fn write(time: Option<u64>, level: Level, text: fmt::Arguments<'_>) {
-    let mut line = Line::new();
-    if let Some(ms) = time {
-        line.time(ms / 1_000);
-    }
-    let (name, _) = LEVELS[level as usize - Level::Error as usize];
-    // Nothing here can fail: a line takes what fits and ignores the rest.
-    let _ = line.write_fmt(format_args!("{name} {text}"));
-    line.print();
-}
-
 /// Writes `midge: WHAT` to stderr, for somebody who waits for it.
 pub(crate) fn complain(what: fmt::Arguments<'_>) {
     print(format_args!("midge: {what}"));
@@ -106,22 +103,47 @@ pub(crate) fn complain(what: fmt::Arguments<'_>) {
 
 /// Writes a line to stderr.
 pub(crate) fn print(text: fmt::Arguments<'_>) {
-    let mut line = Line::new();
+    let mut line = Line::new(None);
     let _ = line.write_fmt(text);
     line.print();
 }
 
-/// One line being put together: control characters become `?`, so that a line stays one line.
+/// One write being put together: a line, and before it what is to be said about lines that were
+/// dropped. Control characters become `?`, so that a line stays one line.
 struct Line {
-    bytes: [u8; LINE_BYTES],
+    bytes: [u8; WRITE_BYTES],
+    /// Where the line begins.
+    start: usize,
     len: usize,
     /// Something did not fit.
     full: bool,
 }
 
 impl Line {
-    const fn new() -> Self {
-        Self { bytes: [0; LINE_BYTES], len: 0, full: false }
+    /// An empty line, and before it how many were dropped.
+    fn new(time: Option<u64>) -> Self {
+        let mut line = Self { bytes: [0; WRITE_BYTES], start: 0, len: 0, full: false };
+        let dropped = DROPPED.load(Ordering::Relaxed);
+        if dropped > 0 {
+            if CUT.load(Ordering::Relaxed) {
+                line.end();
+            }
+            line.head(time, Level::Warn);
+            let _ = write!(line, "log_lines_dropped={dropped}");
+            line.end();
+            line.start = line.len;
+        }
+        line
+    }
+
+    /// `2026-01-31T12:00:00Z info `.
+    fn head(&mut self, time: Option<u64>, level: Level) {
+        if let Some(ms) = time {
+            self.time(ms / 1_000);
+        }
+        let (name, _) = LEVELS[level as usize - Level::Error as usize];
+        let _ = self.write_str(name);
+        let _ = self.write_str(" ");
     }
 
     /// `2026-01-31T12:00:00Z `, from Unix seconds.
@@ -131,15 +153,21 @@ impl Line {
         let _ = write!(self, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z ");
     }
 
-    /// In one piece, so that it does not mix with lines of other processes.
-    fn print(mut self) {
-        // Nobody is left to be told if this fails.
-        let _ = os::write_all(os::stderr(), self.end());
+    fn end(&mut self) {
+        self.bytes[self.len] = b'\n';
+        self.len += 1;
     }
 
-    fn end(&mut self) -> &[u8] {
-        self.bytes[self.len] = b'\n';
-        &self.bytes[..=self.len]
+    /// In one piece, so that it does not mix with lines of other processes.
+    fn print(mut self) {
+        self.end();
+        let taken = stderr::write(&self.bytes[..self.len]);
+        // If it reaches as far as the line, the count has got through.
+        let before = if taken < self.start { DROPPED.load(Ordering::Relaxed) } else { 0 };
+        DROPPED.store(before + u32::from(taken < self.len), Ordering::Relaxed);
+        if let Some(last) = taken.checked_sub(1) {
+            CUT.store(self.bytes[last] != b'\n', Ordering::Relaxed);
+        }
     }
 }
 
@@ -149,7 +177,7 @@ impl fmt::Write for Line {
             let end = self.len + character.len();
             // One byte is kept for the end of the line. What is cut is all the rest, so that no
             // shorter character gets in later.
-            if end < LINE_BYTES && !self.full {
+            if end < self.start + LINE_BYTES && !self.full {
                 self.bytes[self.len..end].copy_from_slice(character.as_bytes());
                 self.len = end;
             } else {
@@ -200,20 +228,23 @@ mod tests {
 
     #[test]
     fn a_line_has_a_time_and_one_end() {
-        let mut line = Line::new();
+        let mut line = Line::new(None);
         line.time(951_868_799);
         line.write_str("a\nb\u{7}ü").unwrap();
-        assert_eq!(line.end(), "2000-02-29T23:59:59Z a?b?ü\n".as_bytes());
+        line.end();
+        assert_eq!(&line.bytes[..line.len], "2000-02-29T23:59:59Z a?b?ü\n".as_bytes());
     }
 
     #[test]
     fn a_long_line_is_cut_between_characters() {
         for offset in 0..4 {
-            let mut line = Line::new();
+            let mut line = Line::new(None);
             line.write_str(&"x".repeat(offset)).unwrap();
             line.write_str(&"ü".repeat(LINE_BYTES)).unwrap();
             line.write_str("ü").unwrap();
-            let text = core::str::from_utf8(line.end()).expect("cut between characters");
+            line.end();
+            let text =
+                core::str::from_utf8(&line.bytes[..line.len]).expect("cut between characters");
             assert!(text.len() <= LINE_BYTES && text.len() >= LINE_BYTES - 2);
             assert!(text.ends_with("ü\n"));
         }

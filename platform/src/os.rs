@@ -150,7 +150,7 @@ impl Iterator for Strings {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reason(pub(crate) Errno);
 
-const REASONS: [(Errno, &str); 18] = [
+const REASONS: [(Errno, &str); 23] = [
     (Errno::EPERM, "Operation not permitted"),
     (Errno::ENOENT, "No such file or directory"),
     (Errno::EIO, "Input/output error"),
@@ -159,12 +159,17 @@ const REASONS: [(Errno, &str); 18] = [
     (Errno::EACCES, "Permission denied"),
     (Errno::EEXIST, "File exists"),
     (Errno::ENOTDIR, "Not a directory"),
+    (Errno::EINVAL, "Invalid argument"),
     (Errno::ENFILE, "Too many open files in system"),
     (Errno::EMFILE, "Too many open files"),
     (Errno::ENOSPC, "No space left on device"),
     (Errno::EROFS, "Read-only file system"),
     (Errno::EPIPE, "Broken pipe"),
+    (Errno::ENAMETOOLONG, "File name too long"),
+    (Errno::ELOOP, "Too many levels of symbolic links"),
+    (Errno::EPROTOTYPE, "Protocol wrong type for socket"),
     (Errno::EAFNOSUPPORT, "Address family not supported"),
+    (Errno::EADDRINUSE, "Address already in use"),
     (Errno::ENETUNREACH, "Network is unreachable"),
     (Errno::ECONNRESET, "Connection reset by peer"),
     (Errno::ECONNREFUSED, "Connection refused"),

@@ -14,7 +14,7 @@ use nix::errno::Errno;
 
 use super::signals::{Request, Signals};
 use super::udp::{Buffer, Received, Sent, Udp};
-use super::{API, CAPACITY, SIGNALS, Stopped, UDP, cannot, runs_already, stop, words};
+use super::{API, CAPACITY, SIGNALS, Stopped, UDP, cannot, runs_already, words};
 use crate::api::{About, Api};
 use crate::http::{Buffers, Server, UnixSocket};
 use crate::logger::say;
@@ -29,6 +29,15 @@ const REFUSALS_PAUSE: Duration = Duration::from_secs(60);
 
 /// The buffers of API connections, which cost nothing until one is used.
 static BUFFERS: Slot<Buffers> = Slot::new(Buffers::EMPTY);
+
+/// Why the loop ended although the node has not left.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Halt {
+    /// By SIGINT.
+    Interrupted,
+    /// There are no more events.
+    Wait(Errno),
+}
 
 pub(super) struct Driver {
     poll: Poll,
@@ -45,9 +54,7 @@ pub(super) struct Driver {
     udp_ready: bool,
     /// API connections have something to do.
     api_ready: bool,
-    /// SIGINT has come once.
-    interrupted: bool,
-    /// It has come again.
+    /// SIGINT has come while the node was leaving.
     quit: bool,
 }
 
@@ -75,16 +82,15 @@ impl Driver {
             refusals_again: Instant::ZERO,
             udp_ready: true,
             api_ready: true,
-            interrupted: false,
             quit: false,
         })
     }
 
-    /// Runs until the node has left.
+    /// Runs until the node has left. The API socket is removed when this returns.
     ///
     /// # Errors
     /// The loop cannot go on, or was told to stop without leaving.
-    pub(super) fn run(&mut self) -> Result<(), Stopped> {
+    pub(super) fn run(mut self) -> Result<(), Halt> {
         let mut events = Events::new();
         let mut incoming: Buffer = [0; _];
         self.follow_up();
@@ -94,7 +100,7 @@ impl Driver {
             self.keep_time();
             self.serve();
             if self.quit {
-                return Err(stop(format_args!("interrupted twice: stopped without leaving")));
+                return Err(Halt::Interrupted);
             }
         }
         // Who asked for it over the API gets what is left of the answer.
@@ -102,12 +108,12 @@ impl Driver {
         Ok(())
     }
 
-    fn wait(&mut self, events: &mut Events) -> Result<(), Stopped> {
+    fn wait(&mut self, events: &mut Events) -> Result<(), Halt> {
         match self.poll.wait(events, self.timeout()) {
             Ok(()) => {}
             // A tracer, or the machine waking up. There are no events then.
             Err(Errno::EINTR) => return Ok(()),
-            Err(error) => return Err(cannot("wait for events", error)),
+            Err(error) => return Err(Halt::Wait(error)),
         }
         for event in events.iter() {
             match event.token() {
@@ -143,7 +149,6 @@ impl Driver {
             }
             match self.udp.receive(incoming) {
                 Received::Nothing => self.udp_ready = false,
-                Received::Ignored => {}
                 Received::Datagram(from, len) => {
                     // A rejected datagram has been counted by the node.
                     let _ = self.node.handle_datagram(os::now(), from, &incoming[..len]);
@@ -186,12 +191,11 @@ impl Driver {
     fn handle_signals(&mut self) {
         while let Some(request) = self.signals.next() {
             match request {
+                // It is being done.
+                Request::Terminate if self.node.status().leaving => {}
                 Request::Terminate => self.leave("SIGTERM"),
-                Request::Interrupt if self.interrupted => self.quit = true,
-                Request::Interrupt => {
-                    self.interrupted = true;
-                    self.leave("SIGINT");
-                }
+                Request::Interrupt if self.node.status().leaving => self.quit = true,
+                Request::Interrupt => self.leave("SIGINT"),
                 Request::Reload => {
                     say(Level::Info, format_args!("signal=SIGHUP: there is no file to read again"));
                 }

@@ -23,7 +23,7 @@ use crate::logger::{complain, say};
 use crate::os::{self, Reason, Slot};
 use crate::poll::{Poll, Token};
 use crate::socket::SocketPaths;
-use driver::Driver;
+use driver::{Driver, Halt};
 use signals::Signals;
 use udp::Udp;
 
@@ -91,7 +91,10 @@ pub(crate) fn run(settings: &Settings) -> Result<(), Stopped> {
             ),
         );
     }
-    Driver::new(poll, node, udp, signals, socket)?.run()
+    Driver::new(poll, node, udp, signals, socket)?.run().map_err(|halt| match halt {
+        Halt::Interrupted => stop(format_args!("interrupted: stopped without leaving")),
+        Halt::Wait(error) => cannot("wait for events", error),
+    })
 }
 
 fn runs_already() -> Stopped {

@@ -14,7 +14,7 @@ use crate::poll::{Interest, Poll, Token};
 pub(super) enum Request {
     /// SIGTERM: leave, then stop.
     Terminate,
-    /// SIGINT: leave, then stop; the second time, stop at once.
+    /// SIGINT: leave, then stop; while leaving, stop at once.
     Interrupt,
     /// SIGHUP: read files again.
     Reload,

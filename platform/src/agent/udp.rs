@@ -23,9 +23,7 @@ pub(super) type Buffer = [u8; MTU_BYTES + 1];
 pub(super) enum Received {
     /// A datagram of so many bytes.
     Datagram(Address, usize),
-    /// An error that says something about an earlier datagram, not about this socket.
-    Ignored,
-    /// Nothing is left.
+    /// Nothing is left, or there is an error.
     Nothing,
 }
 
@@ -84,13 +82,13 @@ impl Udp {
         local_address(&self.socket)
     }
 
-    /// Reads one datagram. Errors here are ICMP's answers to what was sent before (a host or port
-    /// that is not there): probes find that out by themselves.
+    /// Reads one datagram. Errors are passed over: of hosts and ports that are not there, probes
+    /// find out by themselves. As one may be there to stay, the next try waits for the next event,
+    /// which the next datagram is at the latest.
     pub(super) fn receive(&self, buffer: &mut Buffer) -> Received {
         match recvfrom::<SockaddrStorage>(self.socket.raw(), buffer) {
             Ok((len, Some(from))) => Received::Datagram(from_system(&from), len),
-            Err(Errno::EAGAIN) => Received::Nothing,
-            Ok((_, None)) | Err(_) => Received::Ignored,
+            Ok((_, None)) | Err(_) => Received::Nothing,
         }
     }
 

@@ -29,8 +29,7 @@ pub(super) const FLAGS: &[&Flag] = &[
 
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let settings = settings(options)?;
-    let under_systemd = options.environment.variable("JOURNAL_STREAM").is_some();
-    logger::init(settings.log, under_systemd);
+    logger::init(settings.log, options.environment.variable("JOURNAL_STREAM"));
     agent::run(&settings).map_err(|_| Failure::Failed)
 }
 

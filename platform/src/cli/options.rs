@@ -85,6 +85,8 @@ impl fmt::Display for Value {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Slip {
     Encoding,
+    /// The value of a variable, by what follows `MIDGE_`.
+    VariableEncoding(&'static str),
     UnknownLong(&'static str),
     UnknownShort(&'static str),
     /// The option needs a value.
@@ -99,6 +101,7 @@ impl fmt::Display for Slip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Encoding => f.write_str("an argument is not UTF-8"),
+            Self::VariableEncoding(name) => write!(f, "{PREFIX}{name}: the value is not UTF-8"),
             Self::UnknownLong(name) => write!(f, "unknown option --{name}"),
             Self::UnknownShort(letter) => write!(f, "unknown option -{letter}"),
             Self::NoValue(name) => write!(f, "--{name}: the value is missing"),
@@ -119,6 +122,11 @@ impl Options {
         let options = Self { arguments, flags, environment };
         for argument in options.walk() {
             argument?;
+        }
+        for (name, value) in variables(environment) {
+            if value.is_none() && flags.iter().any(|flag| is_variable(name, flag)) {
+                return Err(Slip::VariableEncoding(name));
+            }
         }
         for flag in flags {
             if let Some(value) = options.last(flag)
@@ -185,6 +193,8 @@ impl Options {
     fn variable(&self, flag: &'static Flag) -> Option<Value> {
         let mut variables = variables(self.environment);
         let (_, text) = variables.find(|(name, _)| is_variable(name, flag))?;
+        // `read` has seen to it that it is UTF-8.
+        let text = text?;
         (!text.is_empty()).then_some(Value { text, flag, from_environment: true })
     }
 
@@ -294,9 +304,15 @@ fn is_variable(name: &str, flag: &Flag) -> bool {
     name.len() == flag.long.len() && name.bytes().eq(flag.long.bytes().map(upper))
 }
 
-/// The variables that begin with `MIDGE_`: what follows that, and their values.
-fn variables(environment: Strings) -> impl Iterator<Item = (&'static str, &'static str)> {
-    environment.filter_map(|entry| cut(entry.to_str().ok()?.strip_prefix(PREFIX)?, b'='))
+/// The variables that begin with `MIDGE_`: what follows that, and their values where they are
+/// UTF-8.
+fn variables(environment: Strings) -> impl Iterator<Item = (&'static str, Option<&'static str>)> {
+    environment.filter_map(|entry| {
+        let entry = entry.to_bytes().strip_prefix(PREFIX.as_bytes())?;
+        let end = entry.iter().position(|byte| *byte == b'=')?;
+        let name = str::from_utf8(&entry[..end]).ok()?;
+        Some((name, str::from_utf8(&entry[end + 1..]).ok()))
+    })
 }
 
 /// The `MIDGE_` variables that mean nothing to any command, in case one is a slip of the pen;

@@ -266,59 +266,72 @@ fn an_agent_that_does_not_answer_is_not_reachable() {
     assert!(stderr(&output).contains("has not answered for 10 s"), "{}", stderr(&output));
 }
 
+/// `JOURNAL_STREAM` is inherited by processes whose stderr is something else by then.
 #[test]
-fn the_log_has_times_but_not_under_systemd() {
-    let log = |environment: &[(&str, &str)]| {
+fn the_log_has_times_unless_stderr_is_the_journals() {
+    let log = |stream: Option<&str>| {
         let directory = Directory::new();
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let stat = nix::sys::stat::fstat(&writer).unwrap();
         let mut agent = command(&["agent", "--bind", "127.0.0.1:0"]);
-        agent.arg("--api").arg(directory.path("api")).envs(environment.iter().copied());
-        let mut agent = agent.stderr(Stdio::piped()).spawn().unwrap();
+        if let Some(stream) = stream {
+            let inode = stat.st_ino.to_string();
+            agent.env("JOURNAL_STREAM", stream.replace("INODE", &inode));
+        }
+        agent.arg("--api").arg(directory.path("api")).stderr(writer);
+        let mut child = agent.spawn().unwrap();
         let mut line = String::new();
-        BufReader::new(agent.stderr.take().unwrap()).read_line(&mut line).unwrap();
-        agent.kill().unwrap();
-        agent.wait().unwrap();
-        line
+        BufReader::new(&mut reader).read_line(&mut line).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        (line, stat.st_dev)
     };
-    let line = log(&[]);
+    let (line, device) = log(None);
     let (time, rest) = line.split_once(' ').unwrap();
     assert!(rest.starts_with("info midge="), "{line}");
     let shape: String = time.chars().map(|c| if c.is_ascii_digit() { '9' } else { c }).collect();
     assert_eq!(shape, "9999-99-99T99:99:99Z");
-    assert!(log(&[("JOURNAL_STREAM", "8:12345")]).starts_with("info midge="));
+    for stream in ["", "8:12345", &format!("{device}:1"), "1:INODE", "INODE"] {
+        assert!(log(Some(stream)).0.contains("Z info midge="), "{stream}");
+    }
+    assert!(log(Some(&format!("{device}:INODE"))).0.starts_with("info midge="));
 }
 
-/// Nobody reads the log: lines are dropped, and the agent goes on.
+/// The default instead of what is meant could be another agent.
 #[test]
-fn a_log_that_nobody_reads_blocks_nothing() {
-    let directory = Directory::new();
-    let api = directory.path("api");
-    let mut agent = command(&["agent", "--bind", "127.0.0.1:0", "--api"]);
-    let mut agent = agent.arg(&api).stderr(Stdio::piped()).spawn().unwrap();
-    let ask = || command(&["status", "--api", api.to_str().unwrap()]).output().unwrap();
-    eventually("it starts", || if ask().status.success() { Ok(()) } else { Err("no".into()) });
-    let pid = nix::unistd::Pid::from_raw(i32::try_from(agent.id()).unwrap());
-    // A dump has some 300 bytes and a pipe 64 KiB, so that this is more than fits. An answer
-    // after each signal shows that the signal has been seen and the loop goes on.
-    for _ in 0..400 {
-        nix::sys::signal::kill(pid, Signal::SIGUSR1).unwrap();
-        let (status, _) = crate::harness::request(&api, "GET", "/v1/status").unwrap();
-        assert_eq!(status, 200);
+fn a_variable_that_is_not_utf8_is_refused() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let value = OsStr::from_bytes(b"/run/midge/\xff");
+    for name in ["MIDGE_API", "MIDGE_CLUSTER"] {
+        for arguments in [&["leave"][..], &["agent"], &["leave", "--api=/nowhere"]] {
+            let output = command(arguments).env(name, value).output().unwrap();
+            assert_eq!(output.status.code(), Some(2), "{output:?}");
+            let error = stderr(&output);
+            let first = error.lines().next().unwrap();
+            assert_eq!(first, format!("midge: {name}: the value is not UTF-8"));
+        }
     }
-    assert!(ask().status.success());
+    // An option of another command means nothing to this one, but a slip of the pen is reported.
+    let mut command = command(&["version"]);
+    let output = command.env("MIDGE_BIND", value).env("MIDGE_CLSTER", value).output().unwrap();
+    assert!(output.status.success());
+    assert!(stderr(&output).contains("MIDGE_CLSTER is set"), "{}", stderr(&output));
+}
 
-    // Somebody reads again: the next line comes with the number of those that were lost.
-    let mut pipe = BufReader::new(agent.stderr.take().unwrap());
-    let mut line = String::new();
-    let mut lines = 0;
-    while lines < 100 {
-        line.clear();
-        pipe.read_line(&mut line).unwrap();
-        lines += 1;
+/// Paths lead to more than files: each obstacle is said in words.
+#[test]
+fn obstacles_on_the_way_to_the_socket_are_said_in_words() {
+    let directory = Directory::new();
+    let circle = directory.path("circle");
+    std::os::unix::fs::symlink(&circle, &circle).unwrap();
+    let other = directory.path("other");
+    let _other = std::os::unix::net::UnixDatagram::bind(&other).unwrap();
+    for (path, words) in [
+        (circle.join("api"), "Too many levels of symbolic links"),
+        (other, "Protocol wrong type for socket"),
+    ] {
+        let output = midge(&["members", "--api", path.to_str().unwrap()]);
+        assert!(stderr(&output).contains(words), "{}", stderr(&output));
     }
-    nix::sys::signal::kill(pid, Signal::SIGUSR1).unwrap();
-    let dropped = pipe.lines().map(Result::unwrap).find(|l| l.contains("log_lines_dropped="));
-    let count: u32 = dropped.unwrap().split('=').nth(1).unwrap().parse().unwrap();
-    assert!(count > 0);
-    agent.kill().unwrap();
-    agent.wait().unwrap();
 }

@@ -10,3 +10,4 @@ mod form;
 mod harness;
 mod hostile;
 mod leave;
+mod unread;
