@@ -96,13 +96,17 @@ pub fn bind_unix(path: &CStr, mode: u32) -> Result<UnixSocket, BindError> {
 
 /// Takes the path for as long as the descriptor is open.
 fn lock(path: &CStr) -> Result<OwnedFd, BindError> {
-    let mut name = heapless::CString::<{ PATH_BYTES + LOCK_SUFFIX.len() + 1 }>::new();
-    name.extend_from_bytes(path.to_bytes())
-        .and_then(|()| name.extend_from_bytes(LOCK_SUFFIX))
-        .map_err(|_| BindError::Lock(Errno::ENAMETOOLONG))?;
+    let bytes = path.to_bytes();
+    if bytes.len() > PATH_BYTES {
+        return Err(BindError::Lock(Errno::ENAMETOOLONG));
+    }
+    let mut name = [0; PATH_BYTES + LOCK_SUFFIX.len() + 1];
+    name[..bytes.len()].copy_from_slice(bytes);
+    name[bytes.len()..][..LOCK_SUFFIX.len()].copy_from_slice(LOCK_SUFFIX);
+    let name = CStr::from_bytes_until_nul(&name).expect("the last byte is always 0");
     let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
     let mode = Mode::S_IRUSR | Mode::S_IWUSR;
-    let file = open(name.as_c_str(), flags, mode).map_err(BindError::Lock)?;
+    let file = open(name, flags, mode).map_err(BindError::Lock)?;
     #[expect(deprecated, reason = "`Flock` panics with the words of every errno, 4 KB of them")]
     let locked = nix::fcntl::flock(file.as_raw_fd(), FlockArg::LockExclusiveNonblock);
     match locked {
@@ -150,6 +154,7 @@ fn file_id(path: &CStr) -> Result<FileId, Errno> {
 }
 
 /// The socket that an agent which is gone has left at the path; `None` if nothing is there.
+#[inline(never)]
 fn find_stale(path: &CStr) -> Result<Option<FileId>, BindError> {
     let file = match lstat(path) {
         Err(Errno::ENOENT) => return Ok(None),
