@@ -115,13 +115,21 @@ impl fmt::Display for ConfigError {
 
 impl core::error::Error for ConfigError {}
 
-fn is_word(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+fn is_word(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(b))
+}
+
+/// Whether a text has characters that control a terminal: U+0000 to U+001F, U+007F to U+009F. In
+/// UTF-8 those from U+0080 on are 0xC2 and the character itself.
+fn has_control(text: &str) -> bool {
+    let text = text.as_bytes();
+    let one_byte = text.iter().any(u8::is_ascii_control);
+    one_byte || text.windows(2).any(|pair| pair[0] == 0xC2 && pair[1] < 0xA0)
 }
 
 /// Checks a cluster name.
 pub fn validate_cluster(cluster: &str) -> Result<(), ConfigError> {
-    if cluster.len() <= CLUSTER_NAME_BYTES && is_word(cluster) {
+    if cluster.len() <= CLUSTER_NAME_BYTES && is_word(cluster.as_bytes()) {
         Ok(())
     } else {
         Err(ConfigError::Cluster)
@@ -130,10 +138,14 @@ pub fn validate_cluster(cluster: &str) -> Result<(), ConfigError> {
 
 /// Checks a node's name.
 pub fn validate_name(name: &str) -> Result<(), ConfigError> {
-    if name.is_empty() || name.len() > NAME_BYTES || name.chars().any(char::is_control) {
+    if name.is_empty() || name.len() > NAME_BYTES || has_control(name) {
         return Err(ConfigError::Name);
     }
     Ok(())
+}
+
+fn key_of(tag: &[u8]) -> Option<&[u8]> {
+    tag.get(..tag.iter().position(|b| *b == b'=')?)
 }
 
 /// Checks tags: `key=value` separated by commas, keys of `[A-Za-z0-9._-]` and each once, values
@@ -142,16 +154,44 @@ pub fn validate_tags(tags: &str) -> Result<(), ConfigError> {
     if tags.is_empty() {
         return Ok(());
     }
-    if tags.len() > TAGS_BYTES || tags.chars().any(char::is_control) {
+    if tags.len() > TAGS_BYTES || has_control(tags) {
         return Err(ConfigError::Tags);
     }
-    for (at, tag) in tags.split(',').enumerate() {
-        let Some((key, _)) = tag.split_once('=') else { return Err(ConfigError::Tags) };
-        let repeated =
-            tags.split(',').take(at).any(|t| t.split_once('=').map(|s| s.0) == Some(key));
-        if !is_word(key) || repeated {
+    let parts = || tags.as_bytes().split(|b| *b == b',');
+    for (at, tag) in parts().enumerate() {
+        let key = key_of(tag);
+        let repeated = parts().take(at).any(|other| key_of(other) == key);
+        if repeated || !key.is_some_and(is_word) {
             return Err(ConfigError::Tags);
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::string::String;
+
+    #[test]
+    fn control_characters_are_those_of_the_library() {
+        for c in ('\0'..='\u{2FF}').chain(['\u{2028}', '\u{FFFD}', '\u{1F980}']) {
+            let text: String = ['a', c, 'b'].iter().collect();
+            assert_eq!(has_control(&text), c.is_control(), "{:?}", c);
+        }
+    }
+
+    #[test]
+    fn tags_are_keys_with_values() {
+        for good in ["", "a=", "zone=a", "zone=a,role=b", "a.b_c-1=x=y z", "k=\u{fc}"] {
+            assert_eq!(validate_tags(good), Ok(()), "{good}");
+        }
+        for bad in ["a", "=a", ",", "a=1,", ",a=1", "a=1,a=2", "a b=1", "a=1,b", "a=\n", "\u{fc}=1"]
+        {
+            assert_eq!(validate_tags(bad), Err(ConfigError::Tags), "{bad}");
+        }
+        let longest: String = std::iter::once("k=").chain(std::iter::repeat_n("v", 126)).collect();
+        assert_eq!(validate_tags(&longest), Ok(()));
+        assert_eq!(validate_tags(&(longest + "v")), Err(ConfigError::Tags));
+    }
 }
