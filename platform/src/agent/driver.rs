@@ -197,7 +197,10 @@ impl Driver {
                 Request::Interrupt if self.node.status().leaving => self.quit = true,
                 Request::Interrupt => self.leave("SIGINT"),
                 Request::Reload => {
-                    say(Level::Info, format_args!("signal=SIGHUP: there is no file to read again"));
+                    say(
+                        Level::Info,
+                        format_args!("signal=SIGHUP note=\"there is no file to read again\""),
+                    );
                 }
                 Request::Dump => {
                     words::dump(self.node, self.udp.send_dropped, &self.server.stats())
@@ -207,7 +210,7 @@ impl Driver {
     }
 
     fn leave(&mut self, signal: &str) {
-        say(Level::Info, format_args!("signal={signal}: leaving"));
+        say(Level::Info, format_args!("signal={signal} note=leaving"));
         self.node.leave(os::now());
     }
 

@@ -86,8 +86,8 @@ pub(crate) fn run(settings: &Settings) -> Result<(), Stopped> {
         say(
             Level::Warn,
             format_args!(
-                "addr={address}: only this machine reaches this address; say which one others \
-                 reach with --advertise ADDR"
+                "addr={address} note=\"only this machine reaches this address; say which one others \
+                 reach with --advertise ADDR\""
             ),
         );
     }

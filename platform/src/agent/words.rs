@@ -1,6 +1,6 @@
 //! What the agent says in the log: its first words, one line an event, and its state on request.
 
-use core::fmt;
+use core::fmt::{self, Write as _};
 
 use log::Level;
 use midge::event::{Change, Event};
@@ -13,6 +13,27 @@ use crate::socket::SocketPath;
 
 /// Members that a state dump lists; `midge members` has them all.
 const DUMPED_MEMBERS: usize = 256;
+
+/// A text that others choose, as one value: in quotes unless it is plain, so that it cannot pass
+/// for other keys and values.
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        if self.0.bytes().all(is_plain) {
+            return f.write_str(self.0);
+        }
+        f.write_char('"')?;
+        for c in self.0.chars() {
+            if matches!(c, '"' | '\\') {
+                f.write_char('\\')?;
+            }
+            f.write_char(c)?;
+        }
+        f.write_char('"')
+    }
+}
 
 fn info(text: fmt::Arguments<'_>) {
     say(Level::Info, text);
@@ -36,7 +57,7 @@ pub(super) fn greet<const N: usize>(
         status.own.address,
         status.cluster,
         api,
-        status.own.name,
+        Quoted(status.own.name),
     ));
     match seeds {
         [] => info(format_args!(
@@ -53,13 +74,15 @@ pub(super) fn event<const N: usize>(node: &Node<N>, event: &Event) {
     match *event {
         Event::Joined => joined(node),
         Event::NoAnswer => warn(format_args!(
-            "event=no_answer seeds={}: nobody has answered for 10 s: not running, filtered, \
-             another cluster name than {}, or {} is not where they reach this node",
+            "event=no_answer seeds={} note=\"nobody has answered for 10 s: not running, filtered, \
+             another cluster name than {}, or {} is not where they reach this node\"",
             node.status().seeds.len(),
             node.status().cluster,
             node.status().own.address,
         )),
-        Event::Isolated => warn(format_args!("event=isolated: nothing heard for 10 periods")),
+        Event::Isolated => {
+            warn(format_args!("event=isolated note=\"nothing heard for 10 periods\""))
+        }
         Event::Left => info(format_args!("event=left")),
         Event::Member { change, address, incarnation, .. } => {
             let name = node.member(address).map_or("", |member| member.name);
@@ -68,36 +91,35 @@ pub(super) fn event<const N: usize>(node: &Node<N>, event: &Event) {
                 _ => Level::Info,
             };
             let change = change_name(change);
-            // A name is known when its member has told it, which may be later. It comes last,
-            // because it may have spaces.
-            let key = if name.is_empty() { "" } else { " name=" };
+            // It is empty until the member has told it, which may be later.
+            let name = Quoted(name);
             say(
                 level,
-                format_args!("event={change} addr={address} incarnation={incarnation}{key}{name}"),
+                format_args!("event={change} addr={address} incarnation={incarnation} name={name}"),
             );
         }
         Event::AddressConflict { address } if address == node.status().own.address => {
             warn(format_args!(
-                "event=address_conflict addr={address}: another live node uses the address of this \
-             one; give one of them another --advertise or --bind"
+                "event=address_conflict addr={address} note=\"another live node uses the address of \
+                 this one; give one of them another --advertise or --bind\""
             ))
         }
         Event::AddressConflict { address } => warn(format_args!(
-            "event=address_conflict addr={address}: two live nodes use it; the older one stays"
+            "event=address_conflict addr={address} note=\"two live nodes use it; the older one stays\""
         )),
         Event::NameConflict { first, second } => {
-            let name = node.member(first).map_or("", |member| member.name);
+            let name = Quoted(node.member(first).map_or("", |member| member.name));
             warn(format_args!("event=name_conflict addr={first} other={second} name={name}"));
         }
         Event::ForeignCluster { from } => warn(format_args!(
-            "event=foreign_cluster from={from}: packets of another cluster, or damaged ones"
+            "event=foreign_cluster from={from} note=\"packets of another cluster, or damaged ones\""
         )),
         Event::ParameterMismatch { address, period_ms } => warn(format_args!(
             "event=parameter_mismatch addr={address} period_ms={period_ms} own_period_ms={}",
             node.status().period_ms,
         )),
         Event::TableFull { address } => warn(format_args!(
-            "event=table_full addr={address} capacity={}: refused, no row is free",
+            "event=table_full addr={address} capacity={} note=\"refused, no row is free\"",
             node.status().capacity,
         )),
         Event::Partial(partial) => warn(format_args!("event=partial partial={partial}")),
@@ -112,8 +134,8 @@ pub(super) fn event<const N: usize>(node: &Node<N>, event: &Event) {
 fn joined<const N: usize>(node: &Node<N>) {
     let status = node.status();
     match status.alive + status.suspect {
-        0 | 1 => info(format_args!("event=joined: the first node, ready")),
-        members => info(format_args!("event=joined: {members} members")),
+        0 | 1 => info(format_args!("event=joined members=1 note=\"the first node, ready\"")),
+        members => info(format_args!("event=joined members={members}")),
     }
 }
 
@@ -130,18 +152,21 @@ fn change_name(change: Change) -> &'static str {
     }
 }
 
+/// The name of a reason, and what it means.
 fn refusal_name(reason: Refusal) -> &'static str {
     match reason {
-        Refusal::Full => "full: the table of that member has no free row",
-        Refusal::Protocol => "protocol: no protocol version in common, upgrade the older one",
-        Refusal::Conflict => "conflict: another live node uses this address",
+        Refusal::Full => "full note=\"the table of that member has no free row\"",
+        Refusal::Protocol => {
+            "protocol note=\"no protocol version in common, upgrade the older one\""
+        }
+        Refusal::Conflict => "conflict note=\"another live node uses this address\"",
     }
 }
 
 /// Says that clients of the API were refused. The counts are since the start.
 pub(super) fn refusals(api: &Stats) {
     warn(format_args!(
-        "event=api_refused busy={} accept_errors={}: more clients than the API has room for",
+        "event=api_refused busy={} accept_errors={} note=\"more clients than the API has room for\"",
         api.busy, api.accept_errors,
     ));
 }
@@ -218,7 +243,11 @@ pub(super) fn dump<const N: usize>(node: &Node<N>, send_dropped: u64, api: &Stat
             Level::Info,
             format_args!(
                 "dump member={} state={} incarnation={} rtt_us={} name={}",
-                member.address, member.state, member.incarnation, member.rtt_us, member.name,
+                member.address,
+                member.state,
+                member.incarnation,
+                member.rtt_us,
+                Quoted(member.name),
             ),
         );
     }

@@ -294,6 +294,23 @@ fn two_nodes_with_one_name_are_both_kept() {
     first.logged(&["warn event=name_conflict", "name=twin", second.addr()]);
 }
 
+/// A name cannot pass for what the agent itself says.
+#[test]
+fn names_are_one_value_in_the_log() {
+    let named = |name: &str| Options { more: vec![format!("--name={name}")], ..Options::default() };
+    let first = Agent::start(&named("a\\\"b"));
+    first.logged(&["info midge=", r#" name="a\\\"b""#]);
+    let forger = named("x event=left state=\"ü");
+    let second = Agent::start(&Options { join: vec![first.addr().into()], ..forger });
+    one_view(&[&first, &second]);
+    let name = r#" name="x event=left state=\"ü""#;
+    eventually("the name is known", || {
+        let dump = first.dump();
+        if dump.contains(name) { Ok(()) } else { Err(dump) }
+    });
+    assert!(!first.log().replace(name, "").contains("event=left"), "{}", first.log());
+}
+
 #[test]
 fn periods_that_differ_are_reported() {
     let first = Agent::start(&Options::default());

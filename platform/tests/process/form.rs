@@ -74,14 +74,14 @@ fn a_seed_that_is_not_there_yet_is_found_when_it_starts() {
     assert_eq!(joiner.get("/v1/status").unwrap()["joined"], false);
     let late = Agent::start(&Options { bind: seed, ..Options::default() });
     one_view(&[&joiner, &late]);
-    joiner.logged(&["event=joined: 2 members"]);
+    joiner.logged(&["event=joined members=2"]);
 }
 
 #[test]
 fn one_that_is_told_nobody_says_so_and_is_ready() {
     let agent = Agent::start(&Options::default());
     agent.logged(&["alone: no --join", "midge agent --join ADDR", "midge join ADDR"]);
-    agent.logged(&["event=joined: the first node, ready"]);
+    agent.logged(&["event=joined members=1 note=\"the first node, ready\""]);
     assert_eq!(agent.get("/v1/status").unwrap()["joined"], true);
 }
 
@@ -93,7 +93,7 @@ fn joining_only_oneself_is_being_the_first() {
     first.crash();
     let agent =
         Agent::start(&Options { bind: own.clone(), join: vec![own.clone()], ..Options::default() });
-    agent.logged(&["event=joined: the first node, ready"]);
+    agent.logged(&["event=joined members=1 note=\"the first node, ready\""]);
     assert_eq!(agent.get("/v1/status").unwrap()["joined"], true);
     assert_eq!(agent.members().unwrap().len(), 1);
     // It is no dead end: others join through it.

@@ -23,12 +23,12 @@ fn leaves(how: impl FnOnce(&Agent), logged: &str) {
 
 #[test]
 fn sigterm_leaves() {
-    leaves(|agent| agent.signal(Signal::SIGTERM), "signal=SIGTERM: leaving");
+    leaves(|agent| agent.signal(Signal::SIGTERM), "signal=SIGTERM note=leaving");
 }
 
 #[test]
 fn sigint_leaves() {
-    leaves(|agent| agent.signal(Signal::SIGINT), "signal=SIGINT: leaving");
+    leaves(|agent| agent.signal(Signal::SIGINT), "signal=SIGINT note=leaving");
 }
 
 #[test]
