@@ -5,7 +5,7 @@ use crate::harness::{Epoch, MS, Rules, SECOND, Scope, Start, Violation, World};
 use crate::runner::{Outcome, Params, Report, Scenario};
 
 /// All at once through one seed, and a late one.
-pub(crate) const JOIN: Scenario = Scenario { name: "join", seeds: 12, nodes: 50, run: join };
+pub(crate) const JOIN: Scenario = Scenario { name: "join", seeds: 16, nodes: 50, run: join };
 
 fn join(params: Params) -> Outcome {
     let ipv6 = params.seed.is_multiple_of(4);
@@ -52,7 +52,7 @@ fn stop(world: &mut World, host: usize) {
 
 /// Crash and return after 0.1 to 60 s, with the seed or with another member to join through.
 pub(crate) const RESTART: Scenario =
-    Scenario { name: "restart", seeds: 12, nodes: 50, run: restart };
+    Scenario { name: "restart", seeds: 16, nodes: 50, run: restart };
 
 fn restart(params: Params) -> Outcome {
     restarts(params, Epoch::Clock)
@@ -68,7 +68,7 @@ fn clock_backwards(params: Params) -> Outcome {
 
 /// The same without a wall clock.
 pub(crate) const EPOCH_ZERO: Scenario =
-    Scenario { name: "epoch_zero", seeds: 12, nodes: 50, run: epoch_zero };
+    Scenario { name: "epoch_zero", seeds: 14, nodes: 50, run: epoch_zero };
 
 fn epoch_zero(params: Params) -> Outcome {
     restarts(params, Epoch::Zero)
@@ -95,7 +95,7 @@ fn restarts(params: Params, epoch: Epoch) -> Outcome {
 }
 
 /// Ten leave at once; none of them is ever taken for failed; they come back later.
-pub(crate) const LEAVE: Scenario = Scenario { name: "leave", seeds: 12, nodes: 50, run: leave };
+pub(crate) const LEAVE: Scenario = Scenario { name: "leave", seeds: 14, nodes: 50, run: leave };
 
 fn leave(params: Params) -> Outcome {
     let mut world = formed(params, Rules::default())?;
@@ -215,7 +215,7 @@ fn address_reuse(params: Params) -> Outcome {
 }
 
 /// Tags change while nodes crash: details reach everybody.
-pub(crate) const TAGS: Scenario = Scenario { name: "tags", seeds: 8, nodes: 50, run: tags };
+pub(crate) const TAGS: Scenario = Scenario { name: "tags", seeds: 12, nodes: 50, run: tags };
 
 fn tags(params: Params) -> Outcome {
     let mut world = formed(params, Rules::default())?;
