@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use nix::sys::signal::Signal;
 
 use crate::harness::{
-    Agent, Directory, Options, cluster, command, eventually, midge, stderr, stdout,
+    Agent, Directory, Options, Running, cluster, command, eventually, midge, stderr, stdout,
 };
 
 const COMMANDS: [&str; 6] = ["agent", "members", "status", "join", "leave", "version"];
@@ -96,12 +96,13 @@ fn what_answers_there_is_no_agent() {
     let api = directory.path("api");
     let listener = std::os::unix::net::UnixListener::bind(&api).unwrap();
     let mut client = command(&["members", "--api", api.to_str().unwrap()]);
-    let client = client.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut client = Running::start(client.stdout(Stdio::null()).stderr(Stdio::piped()));
     let (mut stream, _) = listener.accept().unwrap();
     std::io::Write::write_all(&mut stream, b"220 mail.example.com ESMTP\r\n\r\n").unwrap();
-    let output = client.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("no answer of a midge agent"), "{}", stderr(&output));
+    let mut error = String::new();
+    client.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+    assert_eq!(client.wait().unwrap().code(), Some(1));
+    assert!(error.contains("no answer of a midge agent"), "{error}");
 }
 
 #[test]
@@ -165,7 +166,7 @@ fn watching_shows_what_changes_and_ends_with_its_reader() {
     let mut agents = cluster(2);
     let api = agents[0].api();
     let mut watching = command(&["members", "--watch", "--api", api.to_str().unwrap()]);
-    let mut watching = watching.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut watching = Running::start(watching.stdout(Stdio::piped()).stderr(Stdio::piped()));
     let mut lines = BufReader::new(watching.stdout.take().unwrap()).lines().map(Result::unwrap);
     let victim = agents[1].addr().to_string();
     let row = |state: &'static str, victim: String| {
@@ -212,7 +213,7 @@ fn options_can_be_given_in_the_environment() {
     agent.env("MIDGE_BIND", "127.0.0.1:0").env("MIDGE_API", &api).env("MIDGE_NAME", "from-env");
     agent.env("MIDGE_TAG", "a=1,b=2").env("MIDGE_LOG", "nonsense, but not asked");
     agent.env("MIDGE_PORT", "udp://10.0.0.1:6434").env("MIDGE_CLSTER", "slip");
-    let mut agent = agent.stderr(Stdio::piped()).spawn().unwrap();
+    let mut agent = Running::start(agent.stderr(Stdio::piped()));
     let status = eventually("the client finds it by the environment", || {
         let output = command(&["status", "--json"]).env("MIDGE_API", &api).output().unwrap();
         if output.status.success() { Ok(stdout(&output)) } else { Err(stderr(&output)) }
@@ -221,7 +222,8 @@ fn options_can_be_given_in_the_environment() {
     let quiet = command(&["members"]).env("MIDGE_API", &api).env("MIDGE_QUIET", "yes").output();
     assert!(stdout(&quiet.unwrap()).starts_with("127.0.0.1:"));
     agent.kill().unwrap();
-    let error = stderr(&agent.wait_with_output().unwrap());
+    let mut error = String::new();
+    agent.stderr.take().unwrap().read_to_string(&mut error).unwrap();
     assert!(error.contains("warning: MIDGE_CLSTER"), "{error}");
     assert!(!error.contains("MIDGE_PORT"), "{error}");
 }
@@ -279,11 +281,9 @@ fn the_log_has_times_unless_stderr_is_the_journals() {
             agent.env("JOURNAL_STREAM", stream.replace("INODE", &inode));
         }
         agent.arg("--api").arg(directory.path("api")).stderr(writer);
-        let mut child = agent.spawn().unwrap();
+        let _running = Running::start(&mut agent);
         let mut line = String::new();
         BufReader::new(&mut reader).read_line(&mut line).unwrap();
-        child.kill().unwrap();
-        child.wait().unwrap();
         (line, stat.st_dev)
     };
     let (line, device) = log(None);

@@ -2,13 +2,16 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
+use std::ops::{Deref, DerefMut};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -42,7 +45,41 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
         }
     }
     command.env_remove("JOURNAL_STREAM");
+    // It dies with the thread that starts it, even when that one is killed and drops nothing.
+    // SAFETY: between fork and exec this makes one system call, and nothing that allocates or locks.
+    unsafe { command.pre_exec(|| Ok(set_pdeathsig(Signal::SIGKILL)?)) };
     command
+}
+
+/// A process that is killed when dropped, if it has not ended by then.
+pub(crate) struct Running(Child);
+
+impl Running {
+    pub(crate) fn start(command: &mut Command) -> Self {
+        Self(command.spawn().expect("the binary starts"))
+    }
+}
+
+impl Deref for Running {
+    type Target = Child;
+
+    fn deref(&self) -> &Child {
+        &self.0
+    }
+}
+
+impl DerefMut for Running {
+    fn deref_mut(&mut self) -> &mut Child {
+        &mut self.0
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // A stopped process dies of SIGKILL, too.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// What `midge` wrote to stderr.
@@ -128,7 +165,7 @@ pub(crate) struct Row {
 
 /// A running agent.
 pub(crate) struct Agent {
-    child: Child,
+    child: Running,
     directory: Directory,
     api: PathBuf,
     addr: String,
@@ -148,7 +185,7 @@ impl Agent {
             command.arg("--join").arg(options.join.join(","));
         }
         command.args(&options.more).stdout(Stdio::null()).stderr(log);
-        let child = command.spawn().expect("the binary starts");
+        let child = Running::start(&mut command);
         Self { child, directory, api, addr: String::new() }
     }
 
@@ -302,9 +339,6 @@ impl Agent {
 
 impl Drop for Agent {
     fn drop(&mut self) {
-        // It may have ended already. A stopped process dies of SIGKILL, too.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
         if thread::panicking() {
             eprintln!("log of {}:\n{}", self.addr, self.log());
         }

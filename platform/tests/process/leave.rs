@@ -13,8 +13,10 @@ fn leaves(how: impl FnOnce(&Agent), logged: &str) {
     assert!(!leaver.api().exists(), "the socket is removed");
     for agent in &agents {
         agent.sees(leaver.addr(), "left");
-        assert!(!agent.log().contains("event=member_failed"), "{}", agent.log());
         agent.logged(&["event=member_left", leaver.addr()]);
+        // Of this one alone: whether the others hold each other for slow is the machine's affair.
+        let failed = |line: &str| line.contains("member_failed") && line.contains(leaver.addr());
+        assert!(!agent.log().lines().any(failed), "{}", agent.log());
     }
     leaver.logged(&["event=left"]);
     leaver.logged(&[logged]);
@@ -101,4 +103,17 @@ fn sighup_and_sigusr1_stop_nothing() {
     }
     assert!(dump.contains("alive=2"), "{dump}");
     one_view(&agents.iter().collect::<Vec<_>>());
+}
+
+/// One that has found nobody has nobody to tell.
+#[test]
+fn sigterm_while_joining_ends_it() {
+    // Nobody is at the discard port of this machine.
+    let join = vec!["127.0.0.1:9".into()];
+    let mut agent = Agent::start(&Options { join, period_ms: 60_000, ..Options::default() });
+    assert_eq!(agent.get("/v1/status").unwrap()["joined"], false);
+    agent.signal(Signal::SIGTERM);
+    assert_eq!(agent.ended().code(), Some(0), "{}", agent.log());
+    agent.logged(&["event=left"]);
+    assert!(!agent.api().exists());
 }

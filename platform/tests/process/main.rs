@@ -9,5 +9,6 @@ mod failure;
 mod form;
 mod harness;
 mod hostile;
+mod hostile_http;
 mod leave;
 mod unread;
