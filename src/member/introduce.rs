@@ -295,11 +295,15 @@ impl<const N: usize> Swim<N> {
         let alone = !self.has_company();
         let mut asked = 0;
         for _ in 0..self.seeds.len() {
+            if asked == SEEDS_IN_PARALLEL {
+                // The others' turn is next.
+                break;
+            }
             let at = self.turn_of_seed();
             let seed = self.seeds[at];
             if self.is_live(seed) {
                 self.wanted_seeds &= !(1 << at);
-            } else if asked < SEEDS_IN_PARALLEL && (alone || self.wanted_seeds >> at & 1 != 0) {
+            } else if alone || self.wanted_seeds >> at & 1 != 0 {
                 self.say_hello(seed, None);
                 asked += 1;
             }

@@ -3,7 +3,7 @@
 use super::lone::{ALIVE, Lone, craft, details, hello, sections};
 use super::world::{N, World, address};
 use crate::wire::{Header, Refusal, Refused, Section, Token, kind, probe};
-use crate::{Address, Event, Reject};
+use crate::{Address, Event, Reject, State};
 
 #[test]
 fn two_clusters_merge_soon_after_one_member_is_told_to_join() {
@@ -133,4 +133,19 @@ fn a_hello_without_proof_changes_no_row() {
         assert!(sent.len() == 1 && sent[0].1.len() <= bytes.len(), "a challenge, no longer");
     }
     assert_eq!(lone.state(2), None);
+}
+
+/// More seeds than are asked at a time, and the first ones are nobody: the turns go on to the one
+/// that answers, at the pace of the joiner's retries.
+#[test]
+fn every_seed_has_its_turn() {
+    let mut world = World::new();
+    world.start(9, 1_009);
+    let joiner = world.start(1, 1_001);
+    for host in [21, 22, 23, 24, 25, 26, 9] {
+        world.peers[joiner].node.join(world.now, address(host)).unwrap();
+    }
+    // Three at once, three after at most 150 ms, the last after 300 ms more.
+    world.run_ms(600);
+    assert_eq!(world.state(joiner, 9), Some(State::Alive));
 }
