@@ -10,7 +10,7 @@ use super::swim::Swim;
 use crate::address::Address;
 use crate::reject::Reject;
 use crate::time::Instant;
-use crate::wire::{self, Datagram, Header, Rumour, Section};
+use crate::wire::{self, Datagram, Header, Hello, Rumour, Section};
 
 /// What requests cost, in the units of [`REQUESTS_PER_PERIOD`](crate::limits::REQUESTS_PER_PERIOD).
 const COST_OF_PAGE: u8 = 1;
@@ -68,33 +68,31 @@ impl<const N: usize> Swim<N> {
         let token = hello.map(|hello| hello.token);
         let sender = Sender { address, source: from, bytes, ping, hello: token };
         if address == self.own().address {
-            return self.hear_double(now, &datagram);
+            return self.hear_double(now, hello);
         }
-        // An introduction comes first: it may be refused, and then nothing else counts.
-        if let Some(hello) = hello {
-            return match self.hear_hello(now, sender, &datagram.header, &hello)? {
-                Some(slot) => self.receive_from_member(now, slot, sender, &datagram),
-                None => Ok(()),
-            };
-        }
-        match self.table.find(address) {
-            Some(slot) if self.is_proven(slot, sender) => {
-                self.receive_from_member(now, slot, sender, &datagram)
+        let held = self.table.find(address);
+        let member = match hello {
+            // An introduction comes first: it may be refused, and then nothing else counts.
+            Some(hello) => self.hear_hello(now, sender, &datagram.header, &hello)?,
+            None => held.filter(|slot| self.is_proven(*slot, sender)),
+        };
+        match member {
+            Some(slot) => self.receive_from_member(now, slot, sender, &datagram),
+            None if hello.is_none() => {
+                return self.receive_from_stranger(now, held, sender, &datagram);
             }
-            held => self.receive_from_stranger(now, held, sender, &datagram),
+            // Its hello is challenged.
+            None => {}
         }
+        Ok(())
     }
 
     /// A datagram of another node that advertises our address. Only its hello says that it means
     /// it, and only another life is another node.
-    fn hear_double(&mut self, now: Instant, datagram: &Datagram<'_>) -> Result<(), Reject> {
-        for section in datagram.sections() {
-            if let Section::Hello(hello) = section
-                && hello.details.life != self.life
-            {
-                let address = self.own().address;
-                self.notices.conflict(now, address);
-            }
+    fn hear_double(&mut self, now: Instant, hello: Option<Hello<'_>>) -> Result<(), Reject> {
+        if hello.is_some_and(|hello| hello.details.life != self.life) {
+            let address = self.own().address;
+            self.notices.conflict(now, address);
         }
         Err(Reject::Own)
     }
@@ -119,18 +117,15 @@ impl<const N: usize> Swim<N> {
             match section {
                 Section::Challenge(challenge) => {
                     answers = true;
-                    if self.is_token_of(challenge.echo, sender.address, now) {
-                        // A row only for whom this node knew: a seed may refuse the hello.
-                        if held.is_some() {
-                            self.meet(now, sender, &datagram.header);
-                        }
+                    let itself = self.is_token_of(challenge.echo, sender.address, now);
+                    proven = itself || self.seed_of_token(challenge.echo, now).is_some();
+                    // A row only for whom this node knew: a seed may refuse the hello.
+                    if itself && held.is_some() {
+                        self.meet(now, sender, &datagram.header);
+                    }
+                    if proven {
                         self.hear_challenge(now, sender.address, challenge);
                         self.hasten_join(now);
-                        proven = true;
-                    } else if self.seed_of_token(challenge.echo, now).is_some() {
-                        self.hear_challenge(now, sender.address, challenge);
-                        self.hasten_join(now);
-                        proven = true;
                     }
                 }
                 Section::Ack(number) => {
@@ -165,7 +160,7 @@ impl<const N: usize> Swim<N> {
         slot: Slot,
         sender: Sender,
         datagram: &Datagram<'_>,
-    ) -> Result<(), Reject> {
+    ) {
         let header = &datagram.header;
         // What it says may need room: its own row stays until all has been heard.
         self.table.pin(Some(slot));
@@ -179,7 +174,6 @@ impl<const N: usize> Swim<N> {
             self.table.owe(slot, Flags::DETAILS_OWED);
         }
         self.compare_digest(now, slot, header.digest, header.partial);
-        Ok(())
     }
 
     fn hear_section(
