@@ -113,6 +113,18 @@ impl<const N: usize> Node<N> {
         self.swim.join(now, seed)
     }
 
+    /// Gives up an address to join through. What is known of the member there stays.
+    pub fn drop_seed(&mut self, seed: Address) {
+        self.swim.drop_seed(seed);
+    }
+
+    /// Whether there is somebody to join even while the list of seeds is empty, as when they are
+    /// known by names that are still to be resolved. Without seeds, a node that seeks nobody is the
+    /// first one and has joined. `false` at the start.
+    pub fn set_seeking(&mut self, seeking: bool) {
+        self.swim.set_seeking(seeking);
+    }
+
     /// Leaves the cluster: tells the others, goes on answering for the linger time, then reports
     /// [`Event::Left`]. Alone, at once. A second call changes nothing.
     pub fn leave(&mut self, now: Instant) {

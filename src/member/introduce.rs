@@ -338,7 +338,7 @@ impl<const N: usize> Swim<N> {
 
     /// Joining, and nobody has said a word.
     pub(super) fn no_answer_due(&mut self, now: Instant) {
-        if !self.has_company() && self.heard.is_none() {
+        if !self.has_company() && self.heard.is_none() && !self.seeds.is_empty() {
             self.notices.no_answer = true;
             self.timers.set(Timer::NoAnswer, now + NO_ANSWER_AGAIN);
         }

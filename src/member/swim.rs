@@ -87,6 +87,8 @@ pub struct Swim<const N: usize> {
     /// The seeds that `join` named, as bits, until each is a live row, has refused, or has been
     /// asked for long enough.
     pub(super) wanted_seeds: u32,
+    /// There is somebody to join, though perhaps no address is known yet.
+    pub(super) seeking: bool,
     /// The failed row that was knocked at last.
     pub(super) knocked: Option<Slot>,
     pub(super) answers: Deque<Answer, ANSWERS>,
@@ -148,6 +150,7 @@ impl<const N: usize> Swim<N> {
         next_seed: 0,
         join_delay: Duration::ZERO,
         wanted_seeds: 0,
+        seeking: false,
         knocked: None,
         answers: Deque::new(),
         hellos: 0,
@@ -228,6 +231,7 @@ impl<const N: usize> Swim<N> {
         self.seeds.clear();
         self.next_seed = 0;
         self.wanted_seeds = 0;
+        self.seeking = false;
         self.knocked = None;
         self.answers.clear();
         self.hellos = 0;
@@ -266,6 +270,21 @@ impl<const N: usize> Swim<N> {
             self.timers.set(Timer::NoAnswer, now + NO_ANSWER_AFTER);
         }
         Ok(())
+    }
+
+    /// See [`Node::drop_seed`](crate::Node::drop_seed).
+    pub fn drop_seed(&mut self, seed: Address) {
+        let Some(at) = self.seeds.iter().position(|known| *known == seed) else { return };
+        self.seeds.remove(at);
+        // Those after it keep their turns and their bits.
+        self.next_seed -= u8::from(usize::from(self.next_seed) > at);
+        let before = (1 << at) - 1;
+        self.wanted_seeds = self.wanted_seeds & before | self.wanted_seeds >> 1 & !before;
+    }
+
+    /// See [`Node::set_seeking`](crate::Node::set_seeking).
+    pub fn set_seeking(&mut self, seeking: bool) {
+        self.seeking = seeking;
     }
 
     /// See [`Node::leave`](crate::Node::leave).
@@ -349,7 +368,7 @@ impl<const N: usize> Swim<N> {
 
     /// Whether another live row is known, or there is nothing to join.
     pub(super) fn has_joined(&self) -> bool {
-        self.has_company() || self.seeds.is_empty()
+        self.has_company() || self.seeds.is_empty() && !self.seeking
     }
 
     pub(super) fn is_partial(&self) -> bool {

@@ -1,5 +1,7 @@
 //! Strangers, seeds and refusals.
 
+use std::vec::Vec;
+
 use super::lone::{ALIVE, Lone, craft, details, hello, sections};
 use super::world::{N, World, address};
 use crate::wire::{Header, Refusal, Refused, Section, Token, kind, probe};
@@ -148,4 +150,79 @@ fn every_seed_has_its_turn() {
     // Three at once, three after at most 150 ms, the last after 300 ms more.
     world.run_ms(600);
     assert_eq!(world.state(joiner, 9), Some(State::Alive));
+}
+
+/// Dropping a seed leaves the others their turns and what `join` asked of them.
+#[test]
+fn a_seed_that_was_dropped_is_asked_no_more() {
+    for gone in 21..=26 {
+        let mut lone = Lone::<4>::new();
+        for host in 21..=26 {
+            lone.swim.join(lone.now, address(host)).unwrap();
+        }
+        // Three have had their turn.
+        let asked = lone.run_ms(1);
+        assert_eq!(asked.len(), 3);
+        lone.swim.drop_seed(address(gone));
+        lone.swim.drop_seed(address(77));
+        assert!(!lone.swim.status().seeds.contains(&address(gone)));
+        assert_eq!(lone.swim.status().seeds.len(), 5);
+        let mut turn: Vec<_> = lone.run_ms(400).iter().map(|(to, _)| *to).collect();
+        assert!(!turn.contains(&address(gone)));
+        // The next ones, in order: those who have had no turn come first.
+        let rest: Vec<_> = (24..=26).chain(21..=23).filter(|host| *host != gone).collect();
+        turn.truncate(3);
+        assert_eq!(turn, [address(rest[0]), address(rest[1]), address(rest[2])], "{gone}");
+    }
+}
+
+/// With company only those are asked that `join` named; which of them that are survives a drop.
+#[test]
+fn the_wanted_seeds_stay_wanted_when_another_is_dropped() {
+    for (gone, refused) in [(21, 22), (22, 21), (23, 22), (22, 23)] {
+        let mut lone = Lone::<8>::among([2]);
+        for host in [21, 22, 23] {
+            lone.swim.join(lone.now, address(host)).unwrap();
+        }
+        let hellos = lone.run_ms(1);
+        let (_, bytes) = hellos.iter().find(|(to, _)| *to == address(refused)).expect("a hello");
+        let [Section::Hello(hello)] = sections(bytes)[..] else { panic!("a hello") };
+        let refusal = Refused { echo: hello.token, reason: Refusal::Conflict };
+        let bytes = craft(&Header::default(), |b| assert!(refusal.encode(b)));
+        assert!(lone.hear(refused, &bytes).is_err());
+        lone.swim.drop_seed(address(gone));
+        // A new request, so that the pace is quick again.
+        lone.swim.join(lone.now, address(24)).unwrap();
+        let mut asked: Vec<_> = lone.run_ms(150).iter().map(|(to, _)| *to).collect();
+        asked.retain(|to| *to != address(2));
+        asked.sort();
+        asked.dedup();
+        let mut wanted = std::vec![21, 22, 23, 24];
+        wanted.retain(|host| *host != gone && *host != refused);
+        let wanted: Vec<_> = wanted.into_iter().map(address).collect();
+        assert_eq!(asked, wanted, "{gone} {refused}");
+    }
+}
+
+#[test]
+fn who_seeks_somebody_has_not_joined_without_a_seed() {
+    let mut lone = Lone::<4>::new();
+    lone.swim.set_seeking(true);
+    assert!(!lone.swim.status().joined);
+    assert_eq!(lone.events(), []);
+    // Without a seed nobody can have failed to answer.
+    lone.swim.join(lone.now, address(9)).unwrap();
+    lone.swim.drop_seed(address(9));
+    lone.run_ms(20_000);
+    assert_eq!(lone.events(), []);
+    lone.swim.set_seeking(false);
+    assert!(lone.swim.status().joined);
+    assert_eq!(lone.events(), [Event::Joined]);
+    // The last bit there is: dropping shifts nothing out of the word.
+    for host in 100..132 {
+        lone.swim.join(lone.now, address(host)).unwrap();
+    }
+    lone.swim.drop_seed(address(131));
+    lone.swim.drop_seed(address(100));
+    assert_eq!(lone.swim.status().seeds.len(), 30);
 }
