@@ -32,6 +32,22 @@ impl<'a> Iterator for Parts<'a> {
     }
 }
 
+/// Without the spaces and tabs around it.
+#[inline(never)]
+pub(crate) fn trim(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = text {
+        text = rest;
+    }
+    text
+}
+
+/// Whether two words are the same but for the case of ASCII letters. The library's compares
+/// sixteen bytes at a time, which is seven times the code.
+#[inline(never)]
+pub(crate) fn same_word(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len() && one.iter().zip(other).all(|(a, b)| a.eq_ignore_ascii_case(b))
+}
+
 /// Reads a number of decimal digits and nothing else. One that is too large becomes the largest.
 pub(crate) fn parse_number(text: &[u8]) -> Option<u64> {
     if text.is_empty() {

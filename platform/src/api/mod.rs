@@ -17,6 +17,7 @@ use core::fmt;
 use midge::{Instant, Node};
 
 use crate::http::{App, ContentType, Cursor, Method, Next, Page, Reply, Request, StatusCode};
+use crate::text::same_word;
 
 pub use address::{AddressError, DEFAULT_PORT, parse_address};
 
@@ -119,7 +120,7 @@ fn content_type(request: &Request<'_>) -> ContentType {
 }
 
 fn contains_ignoring_case(value: &[u8], part: &[u8]) -> bool {
-    value.windows(part.len()).any(|window| window.eq_ignore_ascii_case(part))
+    value.windows(part.len()).any(|window| same_word(window, part))
 }
 
 /// Writes a formatted value.

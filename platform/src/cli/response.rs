@@ -5,7 +5,7 @@
 use nix::errno::Errno;
 
 use super::Failure;
-use crate::text::{cut, parse_hex, parse_number, parts};
+use crate::text::{cut, parse_hex, parse_number, parts, same_word, trim};
 
 /// Bytes read at a time; also the longest line of a head.
 const BUFFER_BYTES: usize = 4096;
@@ -57,10 +57,10 @@ impl<'a> Response<'a> {
                 return Ok(Self { status, framing, input });
             }
             let (name, value) = cut(line, b':').ok_or(Broken::Nonsense)?;
-            if name.eq_ignore_ascii_case("content-length") {
-                let length = parse_number(value.trim_ascii().as_bytes()).ok_or(Broken::Nonsense)?;
+            if same_word(name.as_bytes(), b"content-length") {
+                let length = parse_number(trim(value.as_bytes())).ok_or(Broken::Nonsense)?;
                 framing = Framing::Length(length);
-            } else if name.eq_ignore_ascii_case("transfer-encoding") {
+            } else if same_word(name.as_bytes(), b"transfer-encoding") {
                 framing = Framing::Chunked;
             }
         }
@@ -126,7 +126,7 @@ impl Input<'_> {
                 self.start = end + 1;
                 let line = core::str::from_utf8(&self.buffer[start..end]);
                 let line = line.map_err(|_| Broken::Nonsense)?;
-                return Ok(line.trim_ascii_end());
+                return Ok(line.strip_suffix('\r').unwrap_or(line));
             }
             searched = unread.len();
             if !self.fill()? {

@@ -6,14 +6,13 @@
 
 use core::fmt;
 
-use httparse::EMPTY_HEADER;
 use midge::Instant;
 use nix::errno::Errno;
 
 use super::reply::{self, Client, ContentType, Framing, StatusCode, Written};
 use super::request::{self, Found, Head, Request, Scan};
 use super::server::{App, Stats};
-use super::{BODY_BYTES, CLOSING_TIME, HEAD_BYTES, HEADERS, PAGE_BYTES, REQUEST_TIME, SLOTS};
+use super::{BODY_BYTES, CLOSING_TIME, HEAD_BYTES, PAGE_BYTES, REQUEST_TIME, SLOTS};
 use crate::poll::{Event, Interest, Poll, Token};
 use crate::socket::Socket;
 
@@ -318,8 +317,7 @@ impl Connection {
                 }
             }
         }
-        let mut headers = [EMPTY_HEADER; HEADERS];
-        let mut head = match request::parse(&input[..self.head], &mut headers) {
+        let mut head = match request::parse(&input[..self.head]) {
             Ok(head) => head,
             Err((status, what)) => {
                 turn.stats.refused += 1;

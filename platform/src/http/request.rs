@@ -1,13 +1,12 @@
 //! From bytes to a request (RFC 9112), strictly: whatever two parsers could read differently is
-//! refused, because that is how requests are smuggled.
+//! refused, because that is how requests are smuggled. Why not a parser of the registry, and how
+//! this one is checked against one: `docs/decisions/request-heads.md`.
 
 use core::fmt;
 
-use httparse::Header;
-
 use super::reply::StatusCode;
 use super::{HEAD_BYTES, HEADERS};
-use crate::text::{cut, parse_number, parts};
+use crate::text::{cut, parse_number, parts, same_word, trim};
 
 /// What is asked for. `HEAD` is a `GET` whose answer the engine cuts after the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +30,7 @@ pub struct Request<'a> {
     pub query: &'a str,
     /// The body; empty when there is none.
     pub body: &'a [u8],
-    headers: &'a [Header<'a>],
+    headers: Headers<'a>,
 }
 
 /// What is wrong with an argument in the query.
@@ -60,7 +59,8 @@ impl core::error::Error for ArgumentError {}
 impl<'a> Request<'a> {
     /// The values of all headers of this name (in any case).
     pub fn header(&self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        values(self.headers, name)
+        let named = self.headers.filter(move |header| same_word(header.name, name.as_bytes()));
+        named.map(|header| header.value)
     }
 
     /// The argument of this name in the query, decoded into `space`: `None` if it is not given.
@@ -175,51 +175,158 @@ pub(super) struct Head<'a> {
     pub(super) body_bytes: usize,
 }
 
+/// One header line.
+#[derive(Clone, Copy, Debug)]
+struct Header<'a> {
+    /// Empty when the line has no colon.
+    name: &'a [u8],
+    /// Without the spaces and tabs around it.
+    value: &'a [u8],
+}
+
+/// The header lines of a head, which ends with an empty line.
+#[derive(Clone, Copy, Debug)]
+struct Headers<'a>(&'a [u8]);
+
+impl<'a> Iterator for Headers<'a> {
+    type Item = Header<'a>;
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<Header<'a>> {
+        let line = take_line(&mut self.0);
+        if line.is_empty() {
+            return None;
+        }
+        let colon = line.iter().position(|&byte| byte == b':');
+        let (name, value) = line.split_at(colon.unwrap_or(0));
+        Some(Header { name, value: trim(value.get(1..).unwrap_or_default()) })
+    }
+}
+
+/// The next line, without its end. Every line of a head has one, as [`Scan`] has seen; empty
+/// without.
+#[inline(never)]
+fn take_line<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
+    let Some(end) = rest.iter().position(|&byte| byte == b'\n') else { return &[] };
+    let (line, after) = rest.split_at(end);
+    *rest = &after[1..];
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+impl Header<'_> {
+    /// RFC 9110 sections 5.1 and 5.5.
+    fn check(&self) -> Result<(), Wrong> {
+        if !is_token(self.name) || self.name.is_empty() {
+            return Err(bad("a header name has an invalid character, or no colon follows it"));
+        }
+        if self.value.iter().any(|&byte| byte != b'\t' && byte.is_ascii_control()) {
+            return Err(bad("a header value has an invalid character"));
+        }
+        Ok(())
+    }
+}
 /// Parses a whole head, as found by [`Scan`].
-pub(super) fn parse<'h, 'b: 'h>(
-    head: &'b [u8],
-    headers: &'h mut [Header<'b>; HEADERS],
-) -> Result<Head<'h>, Wrong> {
-    let mut raw = httparse::Request::new(headers);
-    match raw.parse(head) {
-        Ok(httparse::Status::Complete(_)) => {}
-        Ok(httparse::Status::Partial) => return Err(bad("the request head is not whole")),
-        Err(error) => return Err(malformed(error)),
+pub(super) fn parse(mut rest: &[u8]) -> Result<Head<'_>, Wrong> {
+    let mut line = take_line(&mut rest);
+    while line.is_empty() && !rest.is_empty() {
+        line = take_line(&mut rest);
     }
-    let (Some(method), Some(target), Some(version)) = (raw.method, raw.path, raw.version) else {
-        return Err(bad("the request line is not whole"));
-    };
-    let headers: &[Header<'b>] = raw.headers;
-    let old = version == 0;
-    check_host(headers, old)?;
-    if values(headers, "transfer-encoding").next().is_some() {
-        return Err((StatusCode::NotImplemented, "send the body with Content-Length, not chunked"));
-    }
+    let (method, target, old) = split_line(line)?;
+    let headers = Headers(rest);
+    let fields = Fields::read(headers, old)?;
     let (path, query) = split_target(target)?;
     Ok(Head {
         request: Request { method: method_of(method), path, query, body: &[], headers },
         head_only: method == "HEAD",
         old,
-        close: closes(headers, old),
-        expects: !old && expects(headers)?,
-        body_bytes: content_length(headers)?,
+        close: fields.close || (old && !fields.keep),
+        expects: fields.expects && !old,
+        body_bytes: fields.body_bytes.unwrap_or(0),
     })
+}
+
+/// The method, the target, and whether the version is HTTP/1.0 (RFC 9112 section 3).
+fn split_line(line: &[u8]) -> Result<(&str, &str, bool), Wrong> {
+    const MALFORMED: Wrong = bad("the request line is malformed");
+    let line = core::str::from_utf8(line).map_err(|_| MALFORMED)?;
+    let (method, rest) = cut(line, b' ').ok_or(MALFORMED)?;
+    let (target, version) = cut(rest, b' ').ok_or(MALFORMED)?;
+    let visible = target.bytes().all(|byte| byte.is_ascii_graphic());
+    if method.is_empty() || target.is_empty() || !is_token(method.as_bytes()) || !visible {
+        return Err(MALFORMED);
+    }
+    match version {
+        "HTTP/1.1" => Ok((method, target, false)),
+        "HTTP/1.0" => Ok((method, target, true)),
+        _ if version.len() > "HTTP/1.1".len() => Err(MALFORMED),
+        _ => Err((StatusCode::Version, "the version must be HTTP/1.1 or HTTP/1.0")),
+    }
+}
+
+/// RFC 9110 section 5.6.2.
+fn is_token(text: &[u8]) -> bool {
+    text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
+}
+
+/// What the headers say about the request itself.
+#[derive(Default)]
+struct Fields {
+    hosts: u8,
+    close: bool,
+    keep: bool,
+    expects: bool,
+    body_bytes: Option<usize>,
+}
+
+impl Fields {
+    fn read(headers: Headers<'_>, old: bool) -> Result<Self, Wrong> {
+        let mut fields = Self::default();
+        for (at, header) in headers.enumerate() {
+            if at == HEADERS {
+                return Err((StatusCode::HeadTooLarge, "more than 24 headers"));
+            }
+            header.check()?;
+            fields.take(&header)?;
+        }
+        // RFC 9112 section 3.2: exactly one, which HTTP/1.0 may leave out.
+        match fields.hosts {
+            1 => Ok(fields),
+            0 if old => Ok(fields),
+            _ => Err(bad("a request needs one Host header")),
+        }
+    }
+
+    fn take(&mut self, header: &Header<'_>) -> Result<(), Wrong> {
+        let is = |name: &str| same_word(header.name, name.as_bytes());
+        if is("host") {
+            self.hosts += 1;
+        } else if is("connection") {
+            for token in header.value.split(|&byte| byte == b',') {
+                self.close |= same_word(trim(token), b"close");
+                self.keep |= same_word(trim(token), b"keep-alive");
+            }
+        } else if is("content-length") {
+            // RFC 9112 section 6.3. Refused even when the values agree.
+            if self.body_bytes.is_some() {
+                return Err(bad("Content-Length is given more than once"));
+            }
+            let length = parse_number(header.value).ok_or(bad("Content-Length is not a number"))?;
+            self.body_bytes = Some(usize::try_from(length).unwrap_or(usize::MAX));
+        } else if is("transfer-encoding") {
+            let what = "send the body with Content-Length, not chunked";
+            return Err((StatusCode::NotImplemented, what));
+        } else if is("expect") {
+            if !same_word(header.value, b"100-continue") {
+                return Err((StatusCode::Expectation, "only Expect: 100-continue is understood"));
+            }
+            self.expects = true;
+        }
+        Ok(())
+    }
 }
 
 const fn bad(why: &'static str) -> Wrong {
     (StatusCode::BadRequest, why)
-}
-
-fn malformed(error: httparse::Error) -> Wrong {
-    use httparse::Error;
-    match error {
-        Error::HeaderName => bad("a header name has an invalid character, or no colon follows it"),
-        Error::HeaderValue => bad("a header value has an invalid character"),
-        Error::NewLine => bad("a line must end with CR LF"),
-        Error::Token | Error::Status => bad("the request line is malformed"),
-        Error::TooManyHeaders => (StatusCode::HeadTooLarge, "more than 24 headers"),
-        Error::Version => (StatusCode::Version, "the version must be HTTP/1.1 or HTTP/1.0"),
-    }
 }
 
 fn method_of(method: &str) -> Method {
@@ -227,15 +334,6 @@ fn method_of(method: &str) -> Method {
         "GET" | "HEAD" => Method::Get,
         "POST" => Method::Post,
         _ => Method::Other,
-    }
-}
-
-/// RFC 9112 section 3.2: exactly one `Host`, which HTTP/1.0 may leave out.
-fn check_host(headers: &[Header<'_>], old: bool) -> Result<(), Wrong> {
-    match values(headers, "host").count() {
-        1 => Ok(()),
-        0 if old => Ok(()),
-        _ => Err(bad("a request needs one Host header")),
     }
 }
 
@@ -253,42 +351,4 @@ fn split_target(target: &str) -> Result<(&str, &str), Wrong> {
         return Err(bad("the request target must begin with a slash"));
     }
     Ok(cut(path, b'?').unwrap_or((path, "")))
-}
-
-fn closes(headers: &[Header<'_>], old: bool) -> bool {
-    let (mut close, mut keep) = (false, false);
-    for value in values(headers, "connection") {
-        for token in value.split(|&byte| byte == b',') {
-            let token = token.trim_ascii();
-            close |= token.eq_ignore_ascii_case(b"close");
-            keep |= token.eq_ignore_ascii_case(b"keep-alive");
-        }
-    }
-    close || (old && !keep)
-}
-
-fn expects(headers: &[Header<'_>]) -> Result<bool, Wrong> {
-    let mut given = false;
-    for value in values(headers, "expect") {
-        if !value.eq_ignore_ascii_case(b"100-continue") {
-            return Err((StatusCode::Expectation, "only Expect: 100-continue is understood"));
-        }
-        given = true;
-    }
-    Ok(given)
-}
-
-/// RFC 9112 section 6.3. A repeated header is refused even when its values agree.
-fn content_length(headers: &[Header<'_>]) -> Result<usize, Wrong> {
-    let mut lengths = values(headers, "content-length");
-    let Some(value) = lengths.next() else { return Ok(0) };
-    if lengths.next().is_some() {
-        return Err(bad("Content-Length is given more than once"));
-    }
-    let length = parse_number(value).ok_or(bad("Content-Length is not a number"))?;
-    Ok(usize::try_from(length).unwrap_or(usize::MAX))
-}
-
-fn values<'a>(headers: &'a [Header<'a>], name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-    headers.iter().filter(move |h| h.name.eq_ignore_ascii_case(name)).map(|h| h.value)
 }

@@ -2,6 +2,7 @@
 //! has seen all of it must still answer.
 
 use super::*;
+use crate::http::request::{Found, Scan, parse};
 
 const SEEDS: [&[u8]; 6] = [
     b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -91,4 +92,38 @@ fn a_hundred_thousand_damaged_requests() {
     world.settle();
     assert_eq!(world.server.poll_timeout(), None, "no slot is held");
     assert_eq!(world.ask(&get("/hello")).only().text(), "hello\n");
+}
+
+/// What our parser takes for a request, the one of the registry takes for the same one.
+#[test]
+fn no_head_is_read_otherwise_than_httparse_reads_it() {
+    let mut random = Random(0x6865_6164_7321);
+    let (mut accepted, mut refused) = (0, 0);
+    for _ in 0..200_000 {
+        let mut bytes = SEEDS[random.below(SEEDS.len())].to_vec();
+        random.mutate(&mut bytes);
+        let mut scan = Scan::START;
+        let Found::End(end) = scan.go_on(&bytes) else { continue };
+        let Ok(ours) = parse(&bytes[..end]) else {
+            refused += 1;
+            continue;
+        };
+        accepted += 1;
+        let shown = String::from_utf8_lossy(&bytes);
+        let mut headers = [httparse::EMPTY_HEADER; HEADERS];
+        let mut theirs = httparse::Request::new(&mut headers);
+        assert_eq!(theirs.parse(&bytes), Ok(httparse::Status::Complete(end)), "{shown:?}");
+        assert_eq!(theirs.version, Some(u8::from(!ours.old)), "{shown:?}");
+        assert_eq!(theirs.method == Some("HEAD"), ours.head_only, "{shown:?}");
+        let target = theirs.path.unwrap();
+        assert!(target.contains(ours.request.path) || ours.request.path == "/", "{shown:?}");
+        assert!(target.ends_with(ours.request.query), "{shown:?}");
+        for header in theirs.headers.iter() {
+            let all = theirs.headers.iter().filter(|h| h.name.eq_ignore_ascii_case(header.name));
+            let values: Vec<&[u8]> = all.map(|h| h.value).collect();
+            let mine: Vec<&[u8]> = ours.request.header(header.name).collect();
+            assert_eq!(mine, values, "{}: {shown:?}", header.name);
+        }
+    }
+    assert!(accepted > 10_000 && refused > 10_000, "{accepted} accepted, {refused} refused");
 }
