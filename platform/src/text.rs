@@ -1,6 +1,8 @@
 //! Looking into text by bytes. The library's searches are for any pattern, and so many times as
 //! large as these few lines.
 
+use core::fmt::{self, Write as _};
+
 /// What stands before and after the first `separator`, which is an ASCII character.
 #[inline(never)]
 pub(crate) fn cut(text: &str, separator: u8) -> Option<(&str, &str)> {
@@ -75,6 +77,28 @@ pub(crate) fn parse_hex(text: &str) -> Option<u64> {
 pub(crate) fn printable(text: &str, take: &mut dyn FnMut(&str)) {
     for (at, c) in text.char_indices() {
         take(if c.is_control() { "?" } else { &text[at..at + c.len_utf8()] });
+    }
+}
+
+/// A text that others choose, as one value: in quotes unless it is plain, so that it cannot pass
+/// for other keys and values.
+#[derive(Debug)]
+pub(crate) struct Quoted<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        if self.0.bytes().all(is_plain) {
+            return f.write_str(self.0);
+        }
+        f.write_char('"')?;
+        for c in self.0.chars() {
+            if matches!(c, '"' | '\\') {
+                f.write_char('\\')?;
+            }
+            f.write_char(c)?;
+        }
+        f.write_char('"')
     }
 }
 

@@ -15,6 +15,7 @@ use nix::errno::Errno;
 use super::signals::{Request, Signals};
 use super::udp::{Buffer, Received, Sent, Udp};
 use super::{API, CAPACITY, SIGNALS, Stopped, UDP, cannot, runs_already, words};
+use crate::api::events::Events as Ring;
 use crate::api::{About, Api};
 use crate::http::{Buffers, Server, UnixSocket};
 use crate::logger::say;
@@ -29,6 +30,9 @@ const REFUSALS_PAUSE: Duration = Duration::from_secs(60);
 
 /// The buffers of API connections, which cost nothing until one is used.
 static BUFFERS: Slot<Buffers> = Slot::new(Buffers::EMPTY);
+
+/// The last events, likewise.
+static EVENTS: Slot<Ring> = Slot::new(Ring::EMPTY);
 
 /// Why the loop ended although the node has not left.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +50,7 @@ pub(super) struct Driver {
     signals: Signals,
     server: Server<'static, UnixSocket>,
     about: About,
+    events: &'static mut Ring,
     /// Clients of the API that were refused, as the log has told.
     refusals_told: u64,
     /// When it may tell again.
@@ -69,6 +74,10 @@ impl Driver {
         let buffers = BUFFERS.take().ok_or_else(runs_already)?;
         let server = Server::new(socket, buffers, &poll, API)
             .map_err(|error| cannot("watch the API socket", error))?;
+        let events = EVENTS.take().ok_or_else(runs_already)?;
+        let mut life = [0; 4];
+        os::fill_random(&mut life).map_err(|error| cannot("get random numbers", error))?;
+        events.begin(u32::from_le_bytes(life));
         let about =
             About { version: env!("CARGO_PKG_VERSION"), protocol: PROTOCOL, started: os::now() };
         Ok(Self {
@@ -78,6 +87,7 @@ impl Driver {
             signals,
             server,
             about,
+            events,
             refusals_told: 0,
             refusals_again: Instant::ZERO,
             udp_ready: true,
@@ -226,7 +236,7 @@ impl Driver {
             }
         }
         while let Some(event) = self.node.poll_event() {
-            words::event(self.node, &event);
+            words::event(self.events.add(self.node, &event, os::unix_ms()));
         }
     }
 }

@@ -114,23 +114,32 @@ fn states(request: &Request<'_>) -> Result<Option<u8>, &'static str> {
 pub(super) fn json_row(page: &mut Page<'_>, member: &Member<'_>, comma: bool) {
     page.push(if comma { b",\n" } else { b"\n" });
     let mut object = Object::open(page);
-    object.text("name", member.name);
-    object.display("addr", &member.address);
-    id(&mut object, member.id);
-    object.text("state", member.state.name());
-    object.number("epoch", member.incarnation.epoch);
-    object.number("refutation", u64::from(member.incarnation.refutation));
-    let page = object.key("tags");
-    let mut tags = Object::open(page);
-    for (key, value) in parts(member.tags, b',').filter_map(|tag| cut(tag, b'=')) {
-        tags.text(key, value);
-    }
-    tags.close();
+    fields(&mut object, member);
     match member.rtt_us {
         0 => object.key("rtt_us").push(b"null"),
         rtt_us => object.number("rtt_us", u64::from(rtt_us)),
     }
     object.flag("self", member.own);
+    object.close();
+}
+
+/// What is told of a member wherever it is told.
+pub(super) fn fields(object: &mut Object<'_, '_>, member: &Member<'_>) {
+    object.text("name", member.name);
+    object.display("addr", &member.address);
+    id(object, member.id);
+    object.text("state", member.state.name());
+    object.number("epoch", member.incarnation.epoch);
+    object.number("refutation", u64::from(member.incarnation.refutation));
+    tags(object.key("tags"), member.tags);
+}
+
+/// Tags as an object.
+pub(super) fn tags(page: &mut Page<'_>, tags: &str) {
+    let mut object = Object::open(page);
+    for (key, value) in parts(tags, b',').filter_map(|tag| cut(tag, b'=')) {
+        object.text(key, value);
+    }
     object.close();
 }
 

@@ -2,10 +2,12 @@
 //!
 //! - [`members`], [`status`]: what is known, as JSON and as text for people
 //! - [`command`]: join and leave
+//! - [`events`]: what has happened
 //! - [`address`]: addresses as people write them
 //! - [`table`]: text in columns
 
 pub mod address;
+pub mod events;
 
 mod command;
 mod members;
