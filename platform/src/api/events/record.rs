@@ -149,8 +149,13 @@ impl fmt::Display for Value {
 
 #[derive(Clone, Copy, Debug)]
 struct Detail {
-    key: &'static str,
+    /// `None` when there is no detail; an `Option` around it all would not be zero then.
+    key: Option<&'static str>,
     value: Value,
+}
+
+impl Detail {
+    const NONE: Self = Self { key: None, value: Value::Unknown };
 }
 
 /// A member as it was.
@@ -181,7 +186,7 @@ pub struct Record {
     pub kind: Kind,
     /// To whom, if it is about a member.
     pub member: Snapshot,
-    details: [Option<Detail>; 2],
+    details: [Detail; 2],
 }
 
 impl Record {
@@ -198,12 +203,12 @@ impl Record {
             name: String::new(),
             tags: String::new(),
         },
-        details: [None; 2],
+        details: [Detail::NONE; 2],
     };
 
     /// Makes it say what the node has told, and what the node knows about it now.
     pub(super) fn set<const N: usize>(&mut self, node: &Node<N>, event: &Event) {
-        self.details = [None; 2];
+        self.details = [Detail::NONE; 2];
         self.member.address = Address::NONE;
         self.kind = match *event {
             Event::Joined => {
@@ -287,8 +292,8 @@ impl Record {
     /// An event has two details at most.
     pub(super) fn detail(&mut self, key: &'static str, value: Value) {
         let [first, second] = &mut self.details;
-        let free = if first.is_none() { first } else { second };
-        *free = Some(Detail { key, value });
+        let free = if first.key.is_none() { first } else { second };
+        *free = Detail { key: Some(key), value };
     }
 
     /// Whether it is about a member.
@@ -312,11 +317,12 @@ impl Record {
             page.push(b"null");
         }
         let page = object.key("detail");
-        if self.details[0].is_none() {
+        if self.details[0].key.is_none() {
             return page.push(b"null");
         }
         let mut detail = Object::open(page);
-        for Detail { key, value } in self.details.iter().flatten() {
+        for Detail { key, value } in &self.details {
+            let Some(key) = key else { break };
             match value {
                 Value::Unknown => detail.key(key).push(b"null"),
                 Value::Number(number) => detail.number(key, *number),
@@ -347,7 +353,8 @@ impl fmt::Display for Record {
             let name = Quoted(name);
             write!(f, " addr={address} incarnation={incarnation} name={name}")?;
         }
-        for Detail { key, value } in self.details.iter().flatten() {
+        for Detail { key, value } in &self.details {
+            let Some(key) = key else { break };
             write!(f, " {key}={value}")?;
         }
         if note.is_empty() { Ok(()) } else { write!(f, " note=\"{note}\"") }
