@@ -8,6 +8,7 @@
 //! - `cli`: arguments, help, and the client commands that talk to the agent on this host
 //! - `agent`: start-up and its errors, the loop, the UDP socket, signals, the words in the log
 //! - [`api`]: the endpoints of the local API; [`http`]: the server under it
+//! - [`seeds`]: where there may be members to join through
 //! - `logger`: lines on stderr that never block
 //! - [`arena`]: the heap, for the one allocation of the start
 //! - [`poll`]: what the loop waits for; [`socket`]: sockets, and where the API's is
@@ -22,6 +23,7 @@ pub mod http;
 mod logger;
 mod os;
 pub mod poll;
+pub mod seeds;
 pub mod socket;
 mod text;
 

@@ -120,6 +120,26 @@ fn first_route(
     Err(first_error.unwrap_or(NoChoice::NoIpv6))
 }
 
+/// Whether datagrams to this address come back to this node.
+pub(super) fn is_own(address: Address, advertised: Address, bound: Address) -> bool {
+    is_own_with(address, advertised, bound, udp::source_address)
+}
+
+fn is_own_with(
+    address: Address,
+    advertised: Address,
+    bound: Address,
+    route: impl Fn(Address) -> Result<Address, Errno>,
+) -> bool {
+    // Who listens on everything has the port at every address of the machine: at loopback ones,
+    // of which a host's file may give one to the own name, and at those that the route to starts.
+    let here =
+        || is_loopback(address) || route(address).is_ok_and(|source| source.ip() == address.ip());
+    address == advertised
+        || address == bound
+        || is_wildcard(bound) && address.port() == bound.port() && here()
+}
+
 fn is_wildcard(address: Address) -> bool {
     address.octets_v4() == Some([0; 4]) || *address.octets() == [0; 16]
 }
@@ -213,5 +233,29 @@ mod tests {
         assert!(error.contains("are IPv6"), "{error}");
         let error = chosen(None, "[::]:7", &["[fe80::1]:6434"], true).unwrap_err().to_string();
         assert!(error.contains("link-local"), "{error}");
+    }
+
+    #[test]
+    fn all_of_the_machine_is_its_own_for_who_listens_on_everything() {
+        for (seed, bound, own) in [
+            ("203.0.113.5:9", "10.0.0.2:7", true),
+            ("10.0.0.2:7", "10.0.0.2:7", true),
+            ("10.0.0.9:7", "10.0.0.2:7", false),
+            ("127.0.1.1:7", "10.0.0.2:7", false),
+            ("10.0.0.9:7", "[::]:7", true),
+            ("10.0.0.9:8", "[::]:7", false),
+            ("10.0.0.8:7", "[::]:7", false),
+            ("198.51.100.1:7", "[::]:7", false),
+            ("127.0.1.1:7", "0.0.0.0:7", true),
+            ("[::1]:7", "[::]:7", true),
+        ] {
+            let advertised = address("203.0.113.5:9");
+            let route = |target| {
+                let source = route(target, false)?;
+                Ok(source.with_port(40_000))
+            };
+            let found = is_own_with(address(seed), advertised, address(bound), route);
+            assert_eq!(found, own, "{seed} {bound}");
+        }
     }
 }

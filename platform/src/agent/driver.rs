@@ -9,18 +9,19 @@
 
 use log::Level;
 use midge::wire::PROTOCOL;
-use midge::{Duration, Instant, Node};
+use midge::{Address, Duration, Instant, Node};
 use nix::errno::Errno;
 
 use super::signals::{Request, Signals};
 use super::udp::{Buffer, Received, Sent, Udp};
-use super::{API, CAPACITY, SIGNALS, Stopped, UDP, cannot, runs_already, words};
+use super::{API, CAPACITY, SIGNALS, Stopped, UDP, advertise, cannot, runs_already, words};
 use crate::api::events::Events as Ring;
 use crate::api::{About, Api};
 use crate::http::{Buffers, Server, UnixSocket};
 use crate::logger::say;
 use crate::os::{self, Slot};
 use crate::poll::{Events, Poll};
+use crate::seeds::Seeds;
 
 /// Datagrams that are taken in one round.
 const BATCH: usize = 64;
@@ -46,11 +47,14 @@ pub(super) enum Halt {
 pub(super) struct Driver {
     poll: Poll,
     node: &'static mut Node<CAPACITY>,
+    seeds: &'static mut Seeds,
     udp: Udp,
     signals: Signals,
     server: Server<'static, UnixSocket>,
     about: About,
     events: &'static mut Ring,
+    /// The bound address of the socket.
+    bound: Address,
     /// Clients of the API that were refused, as the log has told.
     refusals_told: u64,
     /// When it may tell again.
@@ -67,10 +71,12 @@ impl Driver {
     pub(super) fn new(
         poll: Poll,
         node: &'static mut Node<CAPACITY>,
+        seeds: &'static mut Seeds,
         udp: Udp,
         signals: Signals,
         socket: UnixSocket,
     ) -> Result<Self, Stopped> {
+        let bound = udp.local_address().map_err(|error| cannot("read the bound address", error))?;
         let buffers = BUFFERS.take().ok_or_else(runs_already)?;
         let server = Server::new(socket, buffers, &poll, API)
             .map_err(|error| cannot("watch the API socket", error))?;
@@ -83,11 +89,13 @@ impl Driver {
         Ok(Self {
             poll,
             node,
+            seeds,
             udp,
             signals,
             server,
             about,
             events,
+            bound,
             refusals_told: 0,
             refusals_again: Instant::ZERO,
             udp_ready: true,
@@ -103,6 +111,7 @@ impl Driver {
     pub(super) fn run(mut self) -> Result<(), Halt> {
         let mut events = Events::new();
         let mut incoming: Buffer = [0; _];
+        self.sync_seeds();
         self.follow_up();
         while !self.node.has_left() {
             self.wait(&mut events)?;
@@ -182,9 +191,11 @@ impl Driver {
         if !self.api_ready && !due {
             return;
         }
-        let mut api = Api { node: self.node, about: &self.about, now };
+        let (node, seeds) = (&mut *self.node, &mut *self.seeds);
+        let mut api = Api { node, seeds, about: &self.about, now };
         self.api_ready = self.server.run(now, &self.poll, &mut api);
         self.tell_refusals(now);
+        self.sync_seeds();
         self.follow_up();
     }
 
@@ -222,6 +233,12 @@ impl Driver {
     fn leave(&mut self, signal: &str) {
         say(Level::Info, format_args!("signal={signal} note=leaving"));
         self.node.leave(os::now());
+    }
+
+    /// Gives the node what has become known of whom to join.
+    fn sync_seeds(&mut self) {
+        let (own, bound) = (self.node.status().own.address, self.bound);
+        self.seeds.sync(self.node, os::now(), &|seed| advertise::is_own(seed, own, bound));
     }
 
     /// What must follow everything that the node was given: its datagrams go out, its events into

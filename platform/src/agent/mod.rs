@@ -15,13 +15,14 @@ mod words;
 use core::fmt;
 
 use log::{Level, LevelFilter};
-use midge::limits::{EPOCH_END, NAME_BYTES, SEEDS, TAGS_BYTES};
+use midge::limits::{EPOCH_END, NAME_BYTES, TAGS_BYTES};
 use midge::{Address, Config, Node};
 use nix::errno::Errno;
 
 use crate::logger::{complain, say};
 use crate::os::{self, Reason, Slot};
 use crate::poll::{Poll, Token};
+use crate::seeds::Seeds;
 use crate::socket::SocketPaths;
 use driver::{Driver, Halt};
 use signals::Signals;
@@ -45,7 +46,7 @@ pub(crate) struct Settings {
     pub(crate) name: heapless::String<NAME_BYTES>,
     pub(crate) tags: heapless::String<TAGS_BYTES>,
     pub(crate) cluster: &'static str,
-    pub(crate) join: heapless::Vec<Address, SEEDS>,
+    pub(crate) seeds: &'static mut Seeds,
     pub(crate) period_ms: u32,
     pub(crate) api: SocketPaths,
     pub(crate) log: LevelFilter,
@@ -69,18 +70,19 @@ fn cannot(what: &str, error: Errno) -> Stopped {
 ///
 /// # Errors
 /// It could not start or go on.
-pub(crate) fn run(settings: &Settings) -> Result<(), Stopped> {
+pub(crate) fn run(settings: Settings) -> Result<(), Stopped> {
     let poll = Poll::new().map_err(|error| cannot("start the loop", error))?;
     let signals = Signals::new(&poll, SIGNALS).map_err(|error| cannot("take signals", error))?;
     // The port comes before the API: two agents that start at once cannot both have it.
     let udp = Udp::bind(settings.bind, &poll, UDP).map_err(|e| stop(format_args!("{e}")))?;
     let bound = udp.local_address().map_err(|error| cannot("read the bound address", error))?;
-    let seeds = &settings.join;
-    let known = advertise::Known { given: settings.advertise, bound, v6: udp.is_v6(), seeds };
+    let seeds = settings.seeds.addresses();
+    let known =
+        advertise::Known { given: settings.advertise, bound, v6: udp.is_v6(), seeds: &seeds };
     let choice = advertise::choose(&known).map_err(|error| stop(format_args!("{error}")))?;
     let (socket, api) = api_socket::bind(&settings.api).map_err(|e| stop(format_args!("{e}")))?;
-    let node = start_node(settings, choice.address)?;
-    words::greet(node, bound, api, seeds);
+    let node = start_node(&settings, choice.address)?;
+    words::greet(node, bound, api, settings.seeds);
     if choice.warn_loopback {
         let address = choice.address;
         say(
@@ -91,10 +93,12 @@ pub(crate) fn run(settings: &Settings) -> Result<(), Stopped> {
             ),
         );
     }
-    Driver::new(poll, node, udp, signals, socket)?.run().map_err(|halt| match halt {
-        Halt::Interrupted => stop(format_args!("interrupted: stopped without leaving")),
-        Halt::Wait(error) => cannot("wait for events", error),
-    })
+    Driver::new(poll, node, settings.seeds, udp, signals, socket)?.run().map_err(
+        |halt| match halt {
+            Halt::Interrupted => stop(format_args!("interrupted: stopped without leaving")),
+            Halt::Wait(error) => cannot("wait for events", error),
+        },
+    )
 }
 
 fn runs_already() -> Stopped {
@@ -122,9 +126,5 @@ fn start_node(
     let node = NODE.take().ok_or_else(runs_already)?;
     node.init(&config, entropy, u64::from_le_bytes(seed), os::now())
         .map_err(|error| stop(format_args!("{error}")))?;
-    for seed in &settings.join {
-        node.join(os::now(), *seed)
-            .map_err(|error| stop(format_args!("--join: {seed}: {error}")))?;
-    }
     Ok(node)
 }

@@ -8,6 +8,7 @@ use midge::{Address, Node, Reject};
 use crate::api::events::Record;
 use crate::http::Stats;
 use crate::logger::{always, say};
+use crate::seeds::Seeds;
 use crate::socket::SocketPath;
 use crate::text::Quoted;
 
@@ -27,7 +28,7 @@ pub(super) fn greet<const N: usize>(
     node: &Node<N>,
     bound: Address,
     api: SocketPath,
-    seeds: &[Address],
+    seeds: &Seeds,
 ) {
     let status = node.status();
     info(format_args!(
@@ -38,13 +39,14 @@ pub(super) fn greet<const N: usize>(
         api,
         Quoted(status.own.name),
     ));
-    match seeds {
-        [] => info(format_args!(
+    let mut targets = seeds.targets();
+    match (targets.next(), targets.count()) {
+        (None, _) => info(format_args!(
             "alone: no --join. This is the first node of a cluster. Join another one: midge agent \
-             --join ADDR, or now: midge join ADDR"
+             --join HOST, or now: midge join HOST"
         )),
-        [seed] => info(format_args!("joining 1 seed: {seed}")),
-        [first, ..] => info(format_args!("joining {} seeds: {first}, ...", seeds.len())),
+        (Some(seed), 0) => info(format_args!("joining 1 seed: {seed}")),
+        (Some(first), more) => info(format_args!("joining {} seeds: {first}, ...", more + 1)),
     }
 }
 

@@ -9,13 +9,18 @@ use crate::text::{cut, parse_hex, parse_number, parts};
 /// The UDP port when none is given.
 pub const DEFAULT_PORT: u16 = 6434;
 
+/// The longest host name without the dot at its end, bytes.
+pub const HOST_BYTES: usize = 253;
+
 /// Why a text is no address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddressError {
     /// Neither a literal IPv4 nor IPv6 address, or its port is no number up to 65535.
     Syntax,
-    /// A host name.
+    /// A host name, where only an address will do.
     Name,
+    /// A host name that cannot be one.
+    Host,
     /// An IPv6 address with a scope (`%eth0`), which means nothing on another host.
     Scope,
 }
@@ -23,7 +28,8 @@ pub enum AddressError {
 impl fmt::Display for AddressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Name => "names are not looked up; give an IP address: 10.0.0.7, 10.0.0.7:7000, 2001:db8::7 or [2001:db8::7]:7000",
+            Self::Name => "no names here; give an IP address: 10.0.0.7, 10.0.0.7:7000, 2001:db8::7 or [2001:db8::7]:7000",
+            Self::Host => "a name has at most 253 bytes, between its dots 1 to 63 letters, digits and hyphens, and what is not ASCII in its xn-- form",
             Self::Syntax => "give an IP address, with a port if it is not 6434: 10.0.0.7, 10.0.0.7:7000, 2001:db8::7 or [2001:db8::7]:7000",
             Self::Scope => "an address with a scope means nothing on another host; give one that all hosts can reach",
         })
@@ -32,30 +38,60 @@ impl fmt::Display for AddressError {
 
 impl core::error::Error for AddressError {}
 
+/// Where a member is to be found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target<'a> {
+    /// There.
+    Address(Address),
+    /// At the addresses of a host, at a port.
+    Name(&'a str, u16),
+}
+
+impl fmt::Display for Target<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Name(host, port) => write!(f, "{host}:{port}"),
+        }
+    }
+}
+
 /// Reads `IP` or `IP:PORT`; an IPv6 address with a port stands in brackets, without one it may.
 /// Without a port it gets `default_port`.
 ///
 /// # Errors
 /// An [`AddressError`].
 pub fn parse_address(text: &str, default_port: u16) -> Result<Address, AddressError> {
+    match parse_target(text, default_port)? {
+        Target::Address(address) => Ok(address),
+        Target::Name(..) => Err(AddressError::Name),
+    }
+}
+
+/// Reads what [`parse_address`] reads, and `NAME` or `NAME:PORT`.
+///
+/// # Errors
+/// An [`AddressError`] other than `Name`.
+pub fn parse_target(text: &str, default_port: u16) -> Result<Target<'_>, AddressError> {
     if cut(text, b'%').is_some() {
         return Err(AddressError::Scope);
     }
     let (host, port, is_v6) = split(text).ok_or(AddressError::Syntax)?;
-    let error = if is_name(host) { AddressError::Name } else { AddressError::Syntax };
     let port = match port {
-        None => default_port,
-        Some(digits) => {
-            let number = parse_number(digits.as_bytes()).and_then(|n| u16::try_from(n).ok());
-            number.ok_or(error)?
-        }
+        None => Some(default_port),
+        Some(digits) => parse_number(digits.as_bytes()).and_then(|n| u16::try_from(n).ok()),
     };
+    let port = port.ok_or(AddressError::Syntax)?;
+    if !is_v6 && is_name(host) {
+        let named = is_host(host).then_some(Target::Name(host, port));
+        return named.ok_or(AddressError::Host);
+    }
     let address = if is_v6 {
         parse_v6(host).map(|octets| Address::v6(octets, port))
     } else {
         parse_v4(host).map(|octets| Address::v4(octets, port))
     };
-    address.ok_or(error)
+    address.map(Target::Address).ok_or(AddressError::Syntax)
 }
 
 /// The host without its brackets, the port, and whether the host must be IPv6: it is in brackets
@@ -125,17 +161,27 @@ fn parse_groups(text: &str, octets: &mut [u8; 16]) -> Option<usize> {
     Some(len)
 }
 
-/// Whether this looks like a host name: letters, digits, dots and hyphens.
+/// Whether this is meant as a host name: letters, digits, dots and hyphens, and whatever is not
+/// ASCII.
 fn is_name(host: &str) -> bool {
-    let of_name = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
-    host.bytes().all(of_name) && host.bytes().any(|b| b.is_ascii_alphabetic())
+    let is_letter = |b: u8| b.is_ascii_alphabetic() || !b.is_ascii();
+    let of_name = |b: u8| is_letter(b) || b.is_ascii_digit() || b"._-".contains(&b);
+    host.bytes().all(of_name) && host.bytes().any(is_letter)
+}
+
+/// Whether a name has the lengths of RFC 1035 section 2.3.4, and is ASCII. The dot at the end, which
+/// says that the name is whole, may be there or not.
+fn is_host(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let fits = |label: &str| (1..=63).contains(&label.len());
+    name.len() <= HOST_BYTES && name.is_ascii() && parts(name, b'.').all(fits)
 }
 
 #[cfg(test)]
 mod tests {
     use core::net::{Ipv4Addr, Ipv6Addr};
 
-    use super::{AddressError, parse_address, parse_v4, parse_v6};
+    use super::{AddressError, Target, parse_address, parse_target, parse_v4, parse_v6};
 
     /// Every text of up to six of these pieces.
     #[test]
@@ -176,7 +222,7 @@ mod tests {
 
     #[test]
     fn says_what_is_wrong() {
-        use AddressError::{Name, Scope, Syntax};
+        use AddressError::{Host, Name, Scope, Syntax};
         for (text, error) in [
             ("", Syntax),
             (":6434", Syntax),
@@ -195,6 +241,11 @@ mod tests {
             ("[10.0.0.1]:6434", Syntax),
             ("fd00:::1", Syntax),
             ("ho st", Syntax),
+            ("localhost:x", Syntax),
+            ("[localhost]", Syntax),
+            ("a..b", Host),
+            (".a", Host),
+            ("b\u{fc}cher.example", Host),
             ("localhost", Name),
             ("seed-1.example.com:6434", Name),
             ("fe80::1%eth0", Scope),
@@ -202,5 +253,27 @@ mod tests {
         ] {
             assert_eq!(parse_address(text, 6434), Err(error), "{text}");
         }
+    }
+
+    #[test]
+    fn names_have_the_lengths_of_dns() {
+        let label = "a".repeat(63);
+        let longest = [&label[..], &label, &label, &label[2..]].join(".");
+        assert_eq!(longest.len(), 253);
+        for (text, host, port) in [
+            ("seed", "seed", 6434),
+            ("Seed-1.Example.COM.:7000", "Seed-1.Example.COM.", 7000),
+            ("my_service", "my_service", 6434),
+            ("1.2.3.4.in-addr.arpa", "1.2.3.4.in-addr.arpa", 6434),
+            (&longest, &longest, 6434),
+            (&format!("{longest}."), &format!("{longest}."), 6434),
+        ] {
+            assert_eq!(parse_target(text, 6434), Ok(Target::Name(host, port)), "{text}");
+        }
+        for text in [format!("{label}a.b"), format!("a.{longest}"), format!("{longest}b")] {
+            assert_eq!(parse_target(&text, 6434), Err(AddressError::Host), "{text}");
+        }
+        let address = parse_target("10.0.0.1", 6434).map(|target| target.to_string());
+        assert_eq!(address, Ok("10.0.0.1:6434".into()));
     }
 }

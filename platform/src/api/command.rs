@@ -4,13 +4,14 @@ use core::fmt;
 
 use midge::JoinError;
 
-use super::address::{DEFAULT_PORT, parse_address};
+use super::address::{DEFAULT_PORT, HOST_BYTES, Target, parse_target};
 use super::{Api, put, shown};
 use crate::http::json::Object;
 use crate::http::{ContentType, Reply, Request, StatusCode};
+use crate::seeds::Source;
 
-/// The longest address: IPv6 with an embedded IPv4 address, brackets and a port.
-const ADDRESS_BYTES: usize = 64;
+/// The longest name with a dot at its end and a port.
+const TARGET_BYTES: usize = HOST_BYTES + ".:65535".len();
 
 impl<const N: usize> Api<'_, N> {
     /// Adds a seed. The node asks it soon; that it answers is seen in the members.
@@ -21,26 +22,26 @@ impl<const N: usize> Api<'_, N> {
         reply: &mut Reply<'_>,
     ) {
         let mut refuse = |status, what: &dyn fmt::Display| reply.error(status, content, what);
-        let mut space = [0; ADDRESS_BYTES];
+        let mut space = [0; TARGET_BYTES];
         let text = match request.argument("addr", &mut space) {
             Ok(Some(text)) => text,
             Ok(None) => {
-                let what = "addr is missing: POST /v1/join?addr=IP[:PORT]";
+                let what = "addr is missing: POST /v1/join?addr=HOST[:PORT]";
                 return refuse(StatusCode::BadRequest, &what);
             }
             Err(error) => {
-                let what = format_args!("addr: {error}: POST /v1/join?addr=IP[:PORT]");
+                let what = format_args!("addr: {error}: POST /v1/join?addr=HOST[:PORT]");
                 return refuse(StatusCode::BadRequest, &what);
             }
         };
-        let seed = match parse_address(text, DEFAULT_PORT) {
-            Ok(seed) => seed,
+        let target = match parse_target(text, DEFAULT_PORT) {
+            Ok(target) => target,
             Err(error) => {
                 let what = format_args!("addr '{}': {error}", shown(text));
                 return refuse(StatusCode::BadRequest, &what);
             }
         };
-        if let Err(error) = self.node.join(self.now, seed) {
+        if let Err(error) = self.ask(target) {
             let status = match error {
                 JoinError::Unusable => StatusCode::BadRequest,
                 JoinError::Full | JoinError::Leaving => StatusCode::Conflict,
@@ -52,12 +53,24 @@ impl<const N: usize> Api<'_, N> {
         match content {
             ContentType::Json => {
                 let mut object = Object::open(page);
-                object.display("seed", &seed);
+                object.display("seed", &target);
                 object.flag("joined", joined);
                 object.close();
                 page.push(b"\n");
             }
-            ContentType::Text => put(page, &format_args!("asking {seed}\n")),
+            ContentType::Text => put(page, &format_args!("asking {target}\n")),
+        }
+    }
+
+    fn ask(&mut self, target: Target<'_>) -> Result<(), JoinError> {
+        if self.node.status().leaving {
+            return Err(JoinError::Leaving);
+        }
+        self.seeds.add(Source::Request, target)?;
+        match target {
+            // Asked again although it is known, as somebody seems to wait for it.
+            Target::Address(seed) => self.node.join(self.now, seed),
+            Target::Name(..) => Ok(()),
         }
     }
 

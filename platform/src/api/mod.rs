@@ -19,9 +19,10 @@ use core::fmt;
 use midge::{Instant, Node};
 
 use crate::http::{App, ContentType, Cursor, Method, Next, Page, Reply, Request, StatusCode};
+use crate::seeds::Seeds;
 use crate::text::same_word;
 
-pub use address::{AddressError, DEFAULT_PORT, parse_address};
+pub use address::{AddressError, DEFAULT_PORT, HOST_BYTES, Target, parse_address, parse_target};
 
 #[cfg(test)]
 mod tests;
@@ -42,6 +43,8 @@ pub struct About {
 pub struct Api<'a, const N: usize> {
     /// The node that is asked.
     pub node: &'a mut Node<N>,
+    /// Where it looks for others.
+    pub seeds: &'a mut Seeds,
     /// The agent around it.
     pub about: &'a About,
     /// The time now.

@@ -15,22 +15,24 @@ const ABOUT: About = About { version: "1.2.3", protocol: 1, started: Instant::ZE
 /// A node behind the API, and the nodes around it.
 struct Fleet {
     nodes: Vec<Box<Node<64>>>,
+    seeds: Box<Seeds>,
     now: Instant,
 }
 
 impl App for Fleet {
     fn body_limit(&self, request: &Request<'_>) -> Option<usize> {
         // A limit is asked for without changing anything; any node answers the same.
-        let mut node = Box::new(Node::<1>::EMPTY);
-        Api { node: &mut *node, about: &ABOUT, now: self.now }.body_limit(request)
+        let (mut node, mut seeds) = (Box::new(Node::<1>::EMPTY), Seeds::EMPTY);
+        let api = Api { node: &mut *node, seeds: &mut seeds, about: &ABOUT, now: self.now };
+        api.body_limit(request)
     }
 
     fn respond(&mut self, request: &Request<'_>, reply: &mut Reply<'_>) -> Next {
-        Api { node: &mut *self.nodes[0], about: &ABOUT, now: self.now }.respond(request, reply)
+        self.api().respond(request, reply)
     }
 
     fn resume(&mut self, cursor: Cursor, reply: &mut Reply<'_>) -> Next {
-        Api { node: &mut *self.nodes[0], about: &ABOUT, now: self.now }.resume(cursor, reply)
+        self.api().resume(cursor, reply)
     }
 }
 
@@ -45,6 +47,11 @@ fn address(at: usize) -> Address {
 }
 
 impl Fleet {
+    fn api(&mut self) -> Api<'_, 64> {
+        let (node, seeds) = (&mut *self.nodes[0], &mut *self.seeds);
+        Api { node, seeds, about: &ABOUT, now: self.now }
+    }
+
     fn new(count: usize) -> Self {
         let now = Instant::ZERO;
         let nodes = (0..count)
@@ -64,7 +71,7 @@ impl Fleet {
                 node
             })
             .collect();
-        Self { nodes, now }
+        Self { nodes, seeds: Box::new(Seeds::EMPTY), now }
     }
 
     /// Lets the nodes talk for so long, over a network that loses nothing.
@@ -287,7 +294,9 @@ fn joining_what_is_no_address() {
         ("", "addr is missing"),
         ("?address=10.0.0.1", "addr is missing"),
         ("?addr=", "addr ''"),
-        ("?addr=host", "addr 'host'"),
+        ("?addr=ho..st", "addr 'ho..st'"),
+        ("?addr=host:0", "not the address and port of one host"),
+        ("?addr=b%C3%BCcher", "xn--"),
         ("?addr=10.0.0", "addr '10.0.0'"),
         ("?addr=10.0.0.7:99999", "addr '10.0.0.7:99999'"),
         ("?addr=10.0.0.7:", "addr '10.0.0.7:'"),
@@ -307,9 +316,33 @@ fn joining_what_is_no_address() {
         assert_eq!(answer["code"], "bad_request");
         assert!(answer["error"].as_str().unwrap().contains(part), "{query}: {answer}");
     }
-    let long = world.post(&format!("/v1/join?addr={}", "1".repeat(65)));
+    let long = world.post(&format!("/v1/join?addr={}", "1".repeat(261)));
     assert!(long.text().contains("addr: too long"));
     assert!(world.app.nodes[0].status().seeds.is_empty(), "nothing has changed");
+}
+
+#[test]
+fn joining_a_name() {
+    let mut world = Fleet::world(1);
+    let longest =
+        [&"a".repeat(63)[..], &"b".repeat(63), &"c".repeat(63), &"d".repeat(61)].join(".");
+    for (name, shown) in [
+        ("seed.example.com".into(), "seed.example.com:6434".into()),
+        ("seed.:7000".into(), "seed.:7000".into()),
+        (format!("{longest}.:65535"), format!("{longest}.:65535")),
+    ] {
+        for _ in 0..2 {
+            let answer = world.post(&format!("/v1/join?addr={name}"));
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            let answer: Value = json(&answer);
+            let shown: &String = &shown;
+            assert_eq!(answer["seed"], *shown);
+        }
+    }
+    assert_eq!(world.app.seeds.targets().count(), 3, "each once");
+    assert!(world.app.nodes[0].status().seeds.is_empty(), "it has to resolve first");
+    world.post("/v1/leave");
+    assert_eq!(world.post("/v1/join?addr=seed.example.com").status, 409);
 }
 
 #[test]
@@ -361,10 +394,10 @@ fn health_paths_and_methods() {
 #[test]
 fn errors_are_text_for_those_who_accept_text() {
     let mut world = Fleet::world(1);
-    let request = b"POST /v1/join?addr=host HTTP/1.1\r\nHost: x\r\nAccept: text/plain\r\n\r\n";
+    let request = b"POST /v1/join?addr=ho..st HTTP/1.1\r\nHost: x\r\nAccept: text/plain\r\n\r\n";
     let answer = world.ask(request).only();
     assert_eq!(answer.status, 400);
-    assert!(answer.text().starts_with("addr 'host'"), "{}", answer.text());
+    assert!(answer.text().starts_with("addr 'ho..st'"), "{}", answer.text());
     assert!(answer.text().ends_with('\n') && !answer.text().contains('{'));
     let both = b"GET /healthy HTTP/1.1\r\nHost: x\r\nAccept: text/plain, application/json\r\n\r\n";
     json(&world.ask(both).only());

@@ -4,16 +4,21 @@ use core::fmt;
 
 use log::LevelFilter;
 use midge::config::{validate_name, validate_tags};
-use midge::limits::{NAME_BYTES, SEEDS, TAGS_BYTES};
+use midge::limits::{NAME_BYTES, TAGS_BYTES};
 use midge::{Address, ConfigError, JoinError};
 use nix::sys::utsname::uname;
 
 use super::options::{self, Flag, Options, Value};
 use super::{Failure, client};
 use crate::agent::{self, Settings};
-use crate::api::{DEFAULT_PORT, parse_address};
+use crate::api::{DEFAULT_PORT, parse_address, parse_target};
 use crate::logger;
+use crate::os::Slot;
+use crate::seeds::{Seeds, Source};
 use crate::text::{cut, parse_number};
+
+/// In memory that costs nothing until it is used.
+static SEEDS: Slot<Seeds> = Slot::new(Seeds::EMPTY);
 
 pub(super) const FLAGS: &[&Flag] = &[
     options::BIND,
@@ -30,7 +35,7 @@ pub(super) const FLAGS: &[&Flag] = &[
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let settings = settings(options)?;
     logger::init(settings.log, options.environment.variable("JOURNAL_STREAM"));
-    agent::run(&settings).map_err(|_| Failure::Failed)
+    agent::run(settings).map_err(|_| Failure::Failed)
 }
 
 fn settings(options: &Options) -> Result<Settings, Failure> {
@@ -41,7 +46,7 @@ fn settings(options: &Options) -> Result<Settings, Failure> {
         name: name(options)?,
         tags: tags(options)?,
         cluster,
-        join: join(options)?,
+        seeds: seeds(options)?,
         period_ms: period_ms(options)?,
         api: client::api_paths(options, cluster)?,
         log: level(options)?,
@@ -72,16 +77,14 @@ fn advertise(options: &Options) -> Result<Option<Address>, Failure> {
     Ok(Some(address))
 }
 
-fn join(options: &Options) -> Result<heapless::Vec<Address, SEEDS>, Failure> {
-    let mut seeds = heapless::Vec::new();
+fn seeds(options: &Options) -> Result<&'static mut Seeds, Failure> {
+    let seeds = SEEDS.take().ok_or(Failure::Failed)?;
     options.items(options::JOIN, &mut |value| {
-        let seed = literal(value, DEFAULT_PORT)?;
-        if !seed.is_usable() {
-            return Err(wrong(value, format_args!(" is not the address and port of one host")));
-        }
-        seeds.push(seed).map_err(|seed| {
-            let error = JoinError::Full;
-            Failure::failed(format_args!("--join: {seed}: {error}"))
+        let target = parse_target(value.text, DEFAULT_PORT)
+            .map_err(|error| wrong(value, format_args!(": {error}")))?;
+        seeds.add(Source::Options, target).map_err(|error| match error {
+            JoinError::Full => Failure::failed(format_args!("--join: {target}: {error}")),
+            _ => wrong(value, format_args!(" is {error}")),
         })
     })?;
     Ok(seeds)

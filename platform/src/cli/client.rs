@@ -13,7 +13,7 @@ use nix::unistd::isatty;
 use super::options::{self, Options};
 use super::response::{Broken, Response, Sink, Source, error_text};
 use super::{Failure, write};
-use crate::api::{DEFAULT_PORT, parse_address};
+use crate::api::{DEFAULT_PORT, parse_target};
 use crate::http::{PAGE_BYTES, Page};
 use crate::os::{self, Reason};
 use crate::socket::{Socket, SocketPath, SocketPaths};
@@ -26,7 +26,7 @@ const PATIENCE_SECS: u16 = 10;
 const WATCH_INTERVAL_MS: u16 = 1_000;
 
 /// The longest request, bytes.
-const REQUEST_BYTES: usize = 256;
+const REQUEST_BYTES: usize = 512;
 
 const CLEAR_SCREEN: &[u8] = b"\x1b[H\x1b[2J";
 
@@ -47,7 +47,7 @@ pub(super) fn join(options: &Options) -> Result<(), Failure> {
     let agent = Agent::of(options)?;
     for tell in [false, true] {
         for text in options.operands().flat_map(|operand| parts(operand, b',')) {
-            let seed = parse_address(text, DEFAULT_PORT)
+            let seed = parse_target(text, DEFAULT_PORT)
                 .map_err(|error| Failure::usage(format_args!("`{text}`: {error}")))?;
             if tell {
                 agent.request("POST", format_args!("/v1/join?addr={seed}"), TEXT, &mut write)?;

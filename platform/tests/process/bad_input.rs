@@ -40,9 +40,6 @@ fn misused(arguments: &[&str], pieces: &[&str]) {
 fn addresses_that_cannot_be_read() {
     for option in ["--bind", "--advertise", "--join"] {
         for value in [
-            "nonsense",
-            "localhost",
-            "seed-1.example.com:6434",
             "10.0.0",
             "10.0.0.256",
             "10.0.0.1:",
@@ -59,10 +56,17 @@ fn addresses_that_cannot_be_read() {
             misused(&[option, value], &[option, &format!("`{value}`")]);
         }
     }
+    for option in ["--bind", "--advertise"] {
+        for value in ["nonsense", "localhost", "seed-1.example.com:6434"] {
+            misused(&[option, value], &[option, &format!("`{value}`"), "no names here"]);
+        }
+    }
     misused(&["--bind", ""], &["--bind", "``"]);
     misused(&["--join", "10.0.0.1,,10.0.0.2"], &["--join", "``"]);
-    misused(&["--join", "10.0.0.1,nonsense"], &["--join", "`nonsense`"]);
-    misused(&["--join", "seed.example.com"], &["`seed.example.com`", "names are not looked up"]);
+    misused(&["--join", "10.0.0.1,no sense"], &["--join", "`no sense`"]);
+    misused(&["--join", "seed..example.com"], &["`seed..example.com`", "1 to 63 letters"]);
+    misused(&["--join", "s\u{e9}ed.example.com"], &["xn--"]);
+    misused(&["--join", "seed.example.com:0"], &["`seed.example.com:0`"]);
 }
 
 #[test]

@@ -53,7 +53,7 @@ fn wrong_usage_says_where_to_read_on() {
         (&["members", "extra"], "unexpected argument `extra`", "see: midge members --help"),
         (&["status", "--json=yes"], "--json takes no value", "see: midge status --help"),
         (&["join"], "an address is missing", "see: midge join --help"),
-        (&["join", "nonsense"], "`nonsense`", "see: midge join --help"),
+        (&["join", "no sense"], "`no sense`", "see: midge join --help"),
         (&["leave", "--cluster", "a/b"], "`a/b`", "see: midge leave --help"),
     ] {
         let output = midge(arguments);

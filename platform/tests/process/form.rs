@@ -80,7 +80,7 @@ fn a_seed_that_is_not_there_yet_is_found_when_it_starts() {
 #[test]
 fn one_that_is_told_nobody_says_so_and_is_ready() {
     let agent = Agent::start(&Options::default());
-    agent.logged(&["alone: no --join", "midge agent --join ADDR", "midge join ADDR"]);
+    agent.logged(&["alone: no --join", "midge agent --join HOST", "midge join HOST"]);
     agent.logged(&["event=joined members=1 note=\"the first node, ready\""]);
     assert_eq!(agent.get("/v1/status").unwrap()["joined"], true);
 }

@@ -1,0 +1,204 @@
+//! Where there may be members to join through, from every source: options, requests, files, the
+//! output of a command, peers of an earlier life. Names become addresses here; the node gets the
+//! addresses of all, each once.
+//!
+//! Sources are kept apart, so that one of them can change or fail without touching the others.
+//! When there are more addresses than the node has room for, those of the last sources give way.
+
+mod lines;
+#[cfg(test)]
+mod tests;
+
+use core::fmt;
+
+use heapless::{String, Vec};
+use log::Level;
+use midge::limits::SEEDS;
+use midge::{Address, Instant, JoinError, Node};
+
+use crate::api::{HOST_BYTES, Target};
+use crate::logger::say;
+
+/// Who named an address; the ones that count most come first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// `--join`
+    Options,
+    /// `midge join`, and the request behind it.
+    Request,
+    /// `--join-file`
+    File,
+    /// `--join-cmd`
+    Command,
+    /// Peers of an earlier life, in `--state-dir`.
+    Peers,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const TEXTS: [&str; 5] = ["join", "request", "join-file", "join-cmd", "state-dir"];
+        f.write_str(TEXTS[*self as usize])
+    }
+}
+
+/// A name to be looked up. Its number is never given to another one.
+#[derive(Debug)]
+struct Name {
+    number: u32,
+    source: Source,
+    host: String<{ HOST_BYTES + 1 }>,
+    port: u16,
+    /// It has resolved once.
+    resolved: bool,
+    seen: bool,
+}
+
+/// An address that somebody named, or that is one of a name's.
+#[derive(Debug)]
+struct Found {
+    address: Address,
+    source: Source,
+    /// The number of the name; 0 for an address that was given as one.
+    name: u32,
+    seen: bool,
+}
+
+/// All sources together.
+#[derive(Debug)]
+pub struct Seeds {
+    names: Vec<Name, SEEDS>,
+    last_number: u32,
+    found: Vec<Found, SEEDS>,
+    /// Sources that have not said anything yet, as bits.
+    awaited: u8,
+    /// The node has not been told yet.
+    changed: bool,
+}
+
+impl Seeds {
+    /// Nobody to join: all bytes zero.
+    pub const EMPTY: Self =
+        Self { names: Vec::new(), last_number: 0, found: Vec::new(), awaited: 0, changed: false };
+
+    /// Adds to what a source has named; what is there already stays as it is.
+    ///
+    /// # Errors
+    /// It is not the address of one host, or there is no room; nothing has changed.
+    pub fn add(&mut self, source: Source, target: Target<'_>) -> Result<(), JoinError> {
+        match target {
+            Target::Address(address) if !address.is_usable() => Err(JoinError::Unusable),
+            Target::Address(address) => self.put(source, 0, address),
+            Target::Name(_, 0) => Err(JoinError::Unusable),
+            Target::Name(host, port) => self.put_name(source, host, port),
+        }
+    }
+
+    /// Until this source has said something, the node is not the first one for want of seeds.
+    pub fn wait_for(&mut self, source: Source) {
+        self.awaited |= 1 << source as u8;
+        self.changed = true;
+    }
+
+    /// Replaces what a source has named by these lines: an address or a name in each, with a port
+    /// if it is not 6434. Empty lines and what follows a `#` are passed over; what is none of these
+    /// is named in the log and passed over.
+    pub fn set_lines(&mut self, source: Source, text: &[u8]) {
+        self.unsee(source, 0);
+        self.names
+            .iter_mut()
+            .filter(|name| name.source == source)
+            .for_each(|name| name.seen = false);
+        lines::read(text, source, &mut |target| self.add(source, target));
+        self.settle(source, 0);
+        self.names.retain(|name| name.seen || name.source != source);
+        let names = &self.names;
+        let is_known = |number| number == 0 || names.iter().any(|name| name.number == number);
+        self.found.retain(|found| is_known(found.name));
+        self.awaited &= !(1 << source as u8);
+        self.changed = true;
+    }
+
+    /// Gives the node what has changed. It never gets an address of its own.
+    pub(crate) fn sync<const N: usize>(
+        &mut self,
+        node: &mut Node<N>,
+        now: Instant,
+        is_own: &dyn Fn(Address) -> bool,
+    ) {
+        if !core::mem::take(&mut self.changed) {
+            return;
+        }
+        let seeks = self.awaited != 0 || self.names.iter().any(|name| !name.resolved);
+        node.set_seeking(seeks);
+        let before: Vec<Address, SEEDS> = node.status().seeds.iter().copied().collect();
+        for seed in &before {
+            if !self.found.iter().any(|found| found.address == *seed) {
+                node.drop_seed(*seed);
+                say(Level::Info, format_args!("seed={seed} note=\"no longer named\""));
+            }
+        }
+        for found in &self.found {
+            let address = found.address;
+            if !before.contains(&address) && !is_own(address) {
+                // There is room for all. When the node is leaving, it seeks nobody.
+                let _ = node.join(now, address);
+            }
+        }
+    }
+
+    /// The addresses that are known by now.
+    pub(crate) fn addresses(&self) -> Vec<Address, SEEDS> {
+        self.found.iter().map(|found| found.address).collect()
+    }
+
+    /// What has been named.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = Target<'_>> {
+        let names = self.names.iter().map(|name| Target::Name(&name.host, name.port));
+        let given = self.found.iter().filter(|found| found.name == 0);
+        given.map(|found| Target::Address(found.address)).chain(names)
+    }
+
+    /// What is not put again until `settle` goes.
+    fn unsee(&mut self, source: Source, name: u32) {
+        for found in &mut self.found {
+            found.seen &= found.source != source || found.name != name;
+        }
+    }
+
+    fn settle(&mut self, source: Source, name: u32) {
+        let of = |found: &Found| found.source == source && found.name == name;
+        self.found.retain(|found| found.seen || !of(found));
+        self.changed = true;
+    }
+
+    fn put(&mut self, source: Source, name: u32, address: Address) -> Result<(), JoinError> {
+        let known = |f: &&mut Found| f.address == address && f.source == source && f.name == name;
+        if let Some(found) = self.found.iter_mut().find(known) {
+            found.seen = true;
+            return Ok(());
+        }
+        self.changed = true;
+        let found = Found { address, source, name, seen: true };
+        let Err(found) = self.found.push(found) else { return Ok(()) };
+        let last = self.found.iter_mut().max_by_key(|found| found.source);
+        let place = last.filter(|last| last.source > source).ok_or(JoinError::Full)?;
+        *place = found;
+        Ok(())
+    }
+
+    fn put_name(&mut self, source: Source, host: &str, port: u16) -> Result<(), JoinError> {
+        let known = |n: &&mut Name| n.source == source && n.port == port && n.host.as_str() == host;
+        if let Some(name) = self.names.iter_mut().find(known) {
+            name.seen = true;
+            return Ok(());
+        }
+        let mut name =
+            Name { number: 0, source, host: String::new(), port, resolved: false, seen: true };
+        self.last_number = self.last_number.wrapping_add(1).max(1);
+        name.number = self.last_number;
+        name.host.push_str(host).map_err(|_| JoinError::Unusable)?;
+        self.names.push(name).map_err(|_| JoinError::Full)?;
+        self.changed = true;
+        Ok(())
+    }
+}
