@@ -1,87 +1,151 @@
 //! Strict postcard: what decodes is the one encoding that we would have produced.
 //!
 //! The bytes are those of postcard, whose derived code would cost 4 kB more and would have to
-//! encode everything again to find out whether the encoding was the shortest.
+//! encode everything again to find out whether the encoding was the shortest. So postcard itself
+//! is only asked by the tests.
 
 use crate::address::Address;
 use crate::limits::{EPOCH_END, MTU_BYTES, REFUTATION_END};
 use crate::member::Incarnation;
-
-/// Bytes that are not the encoding of what they should be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Malformed;
 
 /// Four bytes that a peer cannot guess and has to give back: a probe's number, or the token of an
 /// introduction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Token(pub [u8; 4]);
 
-/// Takes bytes of a fixed number: they have one encoding, themselves.
-pub(super) fn take_array<const K: usize>(bytes: &[u8]) -> Result<([u8; K], &[u8]), Malformed> {
-    let (array, rest) = bytes.split_first_chunk::<K>().ok_or(Malformed)?;
-    Ok((*array, rest))
+/// Reads from the front of some bytes. What is not there, or not as it should be, makes the reader
+/// fail for good: from then on it is at its end, and whatever it yields means nothing. So a
+/// structure is read field by field, and whether it was one is asked once, at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Reader<'a> {
+    rest: &'a [u8],
+    failed: bool,
 }
 
-/// Bytes of a fixed number and nothing behind them.
-pub(super) fn whole_array<const K: usize>(bytes: &[u8]) -> Result<[u8; K], Malformed> {
-    <[u8; K]>::try_from(bytes).map_err(|_| Malformed)
-}
+impl<'a> Reader<'a> {
+    pub(super) const fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes, failed: false }
+    }
 
-/// Takes a number in its shortest varint: postcard also accepts one whose last byte says nothing.
-pub(super) fn take_varint(bytes: &[u8]) -> Result<(u32, &[u8]), Malformed> {
-    let (value, rest) = postcard::take_from_bytes(bytes).map_err(|_| Malformed)?;
-    let used = bytes.len() - rest.len();
-    match bytes.get(..used) {
-        Some([_, .., 0]) => Err(Malformed),
-        _ => Ok((value, rest)),
+    /// Whether nothing is left to be read, or nothing can be.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// The next byte, which is not taken.
+    pub(super) fn peek(&self) -> Option<u8> {
+        self.rest.first().copied()
+    }
+
+    /// How many bytes are left to be read.
+    pub(super) const fn len(&self) -> usize {
+        self.rest.len()
+    }
+
+    /// Whether everything was as it should be, up to the end.
+    pub(super) const fn is_whole(&self) -> bool {
+        !self.failed && self.is_empty()
+    }
+
+    /// Fails unless this is so.
+    #[inline(never)]
+    pub(super) fn check(&mut self, holds: bool) {
+        if !holds {
+            *self = Self { rest: &[], failed: true };
+        }
+    }
+
+    /// Takes so many bytes.
+    #[inline(never)]
+    pub(super) fn take(&mut self, count: usize) -> &'a [u8] {
+        let split = self.rest.split_at_checked(count);
+        self.check(split.is_some());
+        let (taken, rest) = split.unwrap_or_default();
+        self.rest = rest;
+        taken
+    }
+
+    /// Takes all that is left.
+    pub(super) fn take_all(&mut self) -> &'a [u8] {
+        core::mem::take(&mut self.rest)
+    }
+
+    /// Takes a number of so many bytes, at most 8, little endian.
+    #[inline(never)]
+    pub(super) fn number(&mut self, bytes: usize) -> u64 {
+        self.take(bytes).iter().rfold(0, |number, byte| number << 8 | u64::from(*byte))
+    }
+
+    pub(super) fn byte(&mut self) -> u8 {
+        self.number(1) as u8
+    }
+
+    pub(super) fn token(&mut self) -> Token {
+        Token((self.number(4) as u32).to_le_bytes())
+    }
+
+    /// Takes a number as a varint: seven bits a byte, the lowest first, bit 7 set on all but the
+    /// last. One that could be shorter is malformed.
+    #[inline(never)]
+    pub(super) fn varint(&mut self) -> u32 {
+        let (mut value, mut shift) = (0, 0);
+        loop {
+            let byte = self.byte();
+            value |= u32::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                self.check(byte != 0 || shift == 0);
+                return value;
+            }
+            shift += 7;
+            // Of the fifth byte, four bits count, and there is no sixth.
+            let fifth = self.peek().unwrap_or_default();
+            self.check(shift < 28 || fifth < 0x10);
+        }
+    }
+
+    /// Takes so many bytes as a varint says that stands before them.
+    pub(super) fn counted(&mut self) -> &'a [u8] {
+        let count = self.varint();
+        self.take(count as usize)
+    }
+
+    /// Takes a string in UTF-8, its length before it.
+    #[inline(never)]
+    pub(super) fn text(&mut self) -> &'a str {
+        let text = core::str::from_utf8(self.counted());
+        self.check(text.is_ok());
+        text.unwrap_or_default()
+    }
+
+    /// Takes an incarnation: the epoch in 6 bytes little endian, the refutation as a varint. An
+    /// epoch of 2^42 or more, or a refutation of 2^31 or more, is malformed.
+    #[inline(never)]
+    pub(super) fn incarnation(&mut self) -> Incarnation {
+        let epoch = self.number(EPOCH_BYTES);
+        let refutation = self.varint();
+        self.check(epoch < EPOCH_END && refutation < REFUTATION_END);
+        Incarnation { epoch, refutation }
+    }
+
+    /// Takes an address, of 6 or 18 bytes; one that is not usable is malformed, and so is IPv4 in
+    /// the form of IPv6.
+    #[inline(never)]
+    pub(super) fn address(&mut self, v6: bool) -> Address {
+        let octets = self.take(if v6 { 16 } else { 4 });
+        let port = self.number(2) as u16;
+        let address = match *octets {
+            [a, b, c, d] => Address::v4([a, b, c, d], port),
+            _ => Address::v6(octets.try_into().unwrap_or_default(), port),
+        };
+        self.check(address.is_usable() && is_v6(&address) == v6);
+        address
     }
 }
 
-/// Takes so many bytes as a varint says that stands before them.
-pub(super) fn take_counted(bytes: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
-    let (length, rest) = take_varint(bytes)?;
-    let length = usize::try_from(length).map_err(|_| Malformed)?;
-    rest.split_at_checked(length).ok_or(Malformed)
-}
-
-/// Takes a string in UTF-8, its length before it.
-pub(super) fn take_text(bytes: &[u8]) -> Result<(&str, &[u8]), Malformed> {
-    let (text, rest) = take_counted(bytes)?;
-    Ok((core::str::from_utf8(text).map_err(|_| Malformed)?, rest))
-}
-
-/// Takes an incarnation: the epoch in 6 bytes little endian, the refutation as a varint. An epoch
-/// of 2^42 or more, or a refutation of 2^31 or more, is malformed.
-pub(super) fn take_incarnation(bytes: &[u8]) -> Result<(Incarnation, &[u8]), Malformed> {
-    let ([a, b, c, d, e, f], rest) = take_array::<6>(bytes)?;
-    let epoch = u64::from_le_bytes([a, b, c, d, e, f, 0, 0]);
-    if epoch >= EPOCH_END {
-        return Err(Malformed);
-    }
-    let (refutation, rest) = take_varint(rest)?;
-    if refutation >= REFUTATION_END {
-        return Err(Malformed);
-    }
-    Ok((Incarnation { epoch, refutation }, rest))
-}
-
-/// Takes an address, of 6 or 18 bytes; one that is not usable is malformed, and so is IPv4 in the
-/// form of IPv6.
-pub(super) fn take_address(v6: bool, bytes: &[u8]) -> Result<(Address, &[u8]), Malformed> {
-    let (address, rest) = if v6 {
-        let (octets, rest) = take_array::<16>(bytes)?;
-        let (port, rest) = take_array(rest)?;
-        (Address::v6(octets, u16::from_le_bytes(port)), rest)
-    } else {
-        let (octets, rest) = take_array::<4>(bytes)?;
-        let (port, rest) = take_array(rest)?;
-        (Address::v4(octets, u16::from_le_bytes(port)), rest)
-    };
-    if address.is_usable() && is_v6(address) == v6 { Ok((address, rest)) } else { Err(Malformed) }
-}
+const EPOCH_BYTES: usize = 6;
 
 /// Whether an address travels in 18 bytes, not in 6.
-pub(super) fn is_v6(address: Address) -> bool {
+pub(super) fn is_v6(address: &Address) -> bool {
     address.octets_v4().is_none()
 }
 
@@ -94,13 +158,20 @@ pub struct Builder<'a> {
     used: usize,
     /// Bytes at the end of the buffer that are not to be used yet.
     reserved: usize,
+    /// Something had no room; what comes after it is not written either.
+    overflows: bool,
 }
 
 impl<'a> Builder<'a> {
     /// A builder that starts at the front of the buffer and uses at most [`MTU_BYTES`] of it.
     pub fn new(buffer: &'a mut [u8]) -> Self {
         let end = buffer.len().min(MTU_BYTES);
-        Self { buffer: buffer.get_mut(..end).unwrap_or_default(), used: 0, reserved: 0 }
+        Self {
+            buffer: buffer.get_mut(..end).unwrap_or_default(),
+            used: 0,
+            reserved: 0,
+            overflows: false,
+        }
     }
 
     /// Starts over.
@@ -129,93 +200,137 @@ impl<'a> Builder<'a> {
     }
 
     /// Replaces bytes that have been written; nothing if they have not.
-    pub(super) fn patch<const K: usize>(&mut self, at: usize, bytes: [u8; K]) {
+    pub(super) fn patch(&mut self, at: usize, bytes: &[u8]) {
         let written = self.buffer.get_mut(..self.used).unwrap_or_default();
-        if let Some(place) = written.get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
-            *place = bytes;
+        if let Some(place) = written.get_mut(at..).and_then(|from| from.get_mut(..bytes.len())) {
+            place.copy_from_slice(bytes);
         }
-    }
-
-    /// Appends a number as a varint; `false`, and nothing appended, if there is no room.
-    pub(super) fn put_varint(&mut self, value: u32) -> bool {
-        postcard::to_slice(&value, &mut [0; 5]).is_ok_and(|varint| self.put_bytes(varint))
-    }
-
-    /// Appends a string in UTF-8, its length before it.
-    pub(super) fn put_text(&mut self, text: &str) -> bool {
-        self.all(|b| b.put_varint(text.len() as u32) && b.put_bytes(text.as_bytes()))
     }
 
     /// Appends bytes as they are; `false`, and nothing appended, if there is no room.
     pub fn put_bytes(&mut self, bytes: &[u8]) -> bool {
-        if bytes.len() > self.room() {
-            return false;
-        }
-        let free = self.buffer.get_mut(self.used..).unwrap_or_default();
-        let Some(place) = free.get_mut(..bytes.len()) else { return false };
-        place.copy_from_slice(bytes);
-        self.used += bytes.len();
-        true
+        self.all(|b| b.put(bytes))
     }
 
-    /// Appends all that `parts` writes, or nothing if it says `false`.
-    pub(super) fn all(&mut self, parts: impl FnOnce(&mut Self) -> bool) -> bool {
-        let before = self.used;
-        let done = parts(self);
-        if !done {
-            self.used = before;
+    /// Appends bytes, if nothing was too long before them.
+    #[inline(never)]
+    pub(super) fn put(&mut self, bytes: &[u8]) {
+        let room = if self.overflows { 0 } else { self.room() };
+        match self.buffer.get_mut(self.used..).and_then(|free| free.get_mut(..bytes.len())) {
+            Some(place) if bytes.len() <= room => {
+                place.copy_from_slice(bytes);
+                self.used += bytes.len();
+            }
+            _ => self.overflows = true,
         }
-        done
+    }
+
+    /// Appends the lowest `bytes` bytes of a number, little endian.
+    #[inline(never)]
+    pub(super) fn put_number(&mut self, number: u64, bytes: usize) {
+        self.put(number.to_le_bytes().get(..bytes).unwrap_or_default());
+    }
+
+    /// Appends a number as a varint.
+    #[inline(never)]
+    pub(super) fn put_varint(&mut self, value: u32) {
+        let mut rest = value;
+        while rest >= 0x80 {
+            self.put(&[rest as u8 | 0x80]);
+            rest >>= 7;
+        }
+        self.put(&[rest as u8]);
+    }
+
+    /// Appends a string in UTF-8, its length before it.
+    pub(super) fn put_text(&mut self, text: &str) {
+        self.put_varint(text.len() as u32);
+        self.put(text.as_bytes());
     }
 
     /// Appends an incarnation, whose epoch is below 2^42.
-    pub(super) fn put_incarnation(&mut self, incarnation: Incarnation) -> bool {
+    pub(super) fn put_incarnation(&mut self, incarnation: Incarnation) {
         debug_assert!(incarnation.epoch < EPOCH_END, "nobody would accept this epoch");
         debug_assert!(incarnation.refutation < REFUTATION_END, "nor this refutation");
-        let [epoch @ .., _, _] = incarnation.epoch.to_le_bytes();
-        self.all(|b| b.put_bytes(&epoch) && b.put_varint(incarnation.refutation))
+        self.put_number(incarnation.epoch, EPOCH_BYTES);
+        self.put_varint(incarnation.refutation);
     }
 
     /// Appends a usable address, of 6 or 18 bytes.
-    pub(super) fn put_address(&mut self, address: Address) -> bool {
+    #[inline(never)]
+    pub(super) fn put_address(&mut self, address: &Address) {
         debug_assert!(address.is_usable(), "nobody would accept this address");
-        let port = address.port().to_le_bytes();
         match address.octets_v4() {
-            Some(octets) => self.all(|b| b.put_bytes(&octets) && b.put_bytes(&port)),
-            None => self.all(|b| b.put_bytes(address.octets()) && b.put_bytes(&port)),
+            Some(octets) => self.put(&octets),
+            None => self.put(address.octets()),
         }
+        self.put_number(u64::from(address.port()), 2);
+    }
+
+    /// Appends all that `parts` writes, or nothing if it does not fit; whether it did.
+    pub(super) fn all(&mut self, parts: impl FnOnce(&mut Self)) -> bool {
+        let before = self.used;
+        let overflowed = core::mem::take(&mut self.overflows);
+        parts(self);
+        let fits = !core::mem::replace(&mut self.overflows, overflowed);
+        if !fits {
+            self.used = before;
+        }
+        fits
     }
 
     /// Appends a section: what `body` writes, with type and length before it. `false`, and nothing
     /// appended, if `body` says so or there is no room. Whatever room `body` finds it can fill:
     /// the section does not fail after it.
     pub fn section(&mut self, kind: u8, body: impl FnOnce(&mut Self) -> bool) -> bool {
-        let start = self.used;
-        // A length of 128 and more takes a second byte, which is kept free until it is known.
-        let second = usize::from(self.room() > SHORT_SECTION_BYTES);
-        self.reserved += second;
-        let done = self.all(|b| b.put_bytes(&[kind, 0]) && body(b));
-        self.reserved -= second;
-        if done {
-            self.close_section(start + 2);
-        }
-        done
+        let open = self.open_section(kind);
+        let wanted = !self.overflows && body(self);
+        self.close_section(open, wanted)
     }
 
-    /// Writes the length of the section whose body starts here and ends the datagram so far. A
-    /// length of 128 and more moves the body by a byte, for which there is room.
-    fn close_section(&mut self, body: usize) {
+    #[inline(never)]
+    fn open_section(&mut self, kind: u8) -> OpenSection {
+        // A length of 128 and more takes a second byte, which is kept free until it is known.
+        let second = usize::from(self.room() > SHORT_SECTION_BYTES);
+        let open = OpenSection { start: self.used, second };
+        self.reserved += second;
+        debug_assert!(!self.overflows, "sections are not parts of anything");
+        self.put(&[kind, 0]);
+        open
+    }
+
+    /// Writes the length of a section, or takes it back. A length of 128 and more moves the body by
+    /// a byte, for which there is room.
+    #[inline(never)]
+    fn close_section(&mut self, open: OpenSection, wanted: bool) -> bool {
+        self.reserved -= open.second;
+        if core::mem::take(&mut self.overflows) || !wanted {
+            self.used = open.start;
+            return false;
+        }
+        let body = open.start + 2;
         let length = self.used - body;
         let low = (length & 0x7f) as u8;
         if length < 128 {
-            self.patch(body - 1, [low]);
+            self.patch(body - 1, &[low]);
         } else {
             debug_assert!(self.room() > 0, "the second byte was reserved");
-            self.buffer.copy_within(body..self.used, body + 1);
             self.used += 1;
-            self.patch(body - 1, [low | 0x80, (length >> 7) as u8]);
+            let mut carried = 0;
+            for byte in self.buffer.get_mut(body..self.used).unwrap_or_default() {
+                carried = core::mem::replace(byte, carried);
+            }
+            self.patch(body - 1, &[low | 0x80, (length >> 7) as u8]);
         }
+        true
     }
+}
+
+/// A section that is being written.
+struct OpenSection {
+    start: usize,
+    /// Bytes that are reserved for its length.
+    second: usize,
 }
 
 /// The longest section whose length takes one byte.

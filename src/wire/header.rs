@@ -10,19 +10,15 @@
 //! | | 1 to 5 | refutation, varint |
 //! | | 4 | digest |
 
-use crc::{CRC_32_ISCSI, Crc, Table};
-
 use super::PROTOCOL;
-use super::codec::{Builder, Malformed, is_v6, take_address, take_array, take_incarnation};
+use super::codec::{Builder, Reader, is_v6};
+use super::crc_32c::Crc32c;
 use crate::address::Address;
 use crate::member::Incarnation;
 use crate::reject::Reject;
 
 /// The smallest header, bytes.
 pub const BYTES_MIN: usize = 17;
-
-/// CRC-32C (RFC 3720 appendix B.4): a Hamming distance of 6 up to 655 bytes, and of 4 beyond.
-pub(super) static CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISCSI);
 
 const VERSION_BYTES: usize = 1;
 const TAG_BYTES: usize = 4;
@@ -59,31 +55,25 @@ pub struct Header {
 }
 
 impl Header {
-    /// The header from what follows the tag, and the sections behind it.
-    pub(super) fn decode(bytes: &[u8]) -> Result<(Self, &[u8]), Malformed> {
-        let ([flags], rest) = take_array(bytes)?;
-        let (advertised, rest) = match flags & (flag::ADVERTISED_V4 | flag::ADVERTISED_V6) {
-            0 => (None, rest),
-            flag::ADVERTISED_V4 => take_address(false, rest).map(|(a, rest)| (Some(a), rest))?,
-            flag::ADVERTISED_V6 => take_address(true, rest).map(|(a, rest)| (Some(a), rest))?,
-            _ => return Err(Malformed),
-        };
-        let (incarnation, rest) = take_incarnation(rest)?;
-        let (digest, rest) = take_array(rest)?;
-        let header = Self {
-            advertised,
-            partial: flags & flag::PARTIAL != 0,
-            wants_details: flags & flag::WANTS_DETAILS != 0,
-            leaving: flags & flag::LEAVING != 0,
-            incarnation,
-            digest: u32::from_le_bytes(digest),
-        };
-        Ok((header, rest))
+    /// The header from what follows the tag.
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let flags = reader.byte();
+        let has = |flag| flags & flag != 0;
+        let v6 = has(flag::ADVERTISED_V6);
+        reader.check(!v6 || !has(flag::ADVERTISED_V4));
+        Self {
+            advertised: (v6 || has(flag::ADVERTISED_V4)).then(|| reader.address(v6)),
+            partial: has(flag::PARTIAL),
+            wants_details: has(flag::WANTS_DETAILS),
+            leaving: has(flag::LEAVING),
+            incarnation: reader.incarnation(),
+            digest: reader.number(4) as u32,
+        }
     }
 
     /// Starts a datagram; `false`, and nothing written, if there is no room.
     pub fn encode(&self, builder: &mut Builder<'_>) -> bool {
-        let mut flags = match self.advertised {
+        let mut flags = match &self.advertised {
             None => 0,
             Some(address) if is_v6(address) => flag::ADVERTISED_V6,
             Some(_) => flag::ADVERTISED_V4,
@@ -92,10 +82,12 @@ impl Header {
         flags |= if self.wants_details { flag::WANTS_DETAILS } else { 0 };
         flags |= if self.leaving { flag::LEAVING } else { 0 };
         builder.all(|b| {
-            b.put_bytes(&[PROTOCOL, 0, 0, 0, 0, flags])
-                && self.advertised.is_none_or(|address| b.put_address(address))
-                && b.put_incarnation(self.incarnation)
-                && b.put_bytes(&self.digest.to_le_bytes())
+            b.put(&[PROTOCOL, 0, 0, 0, 0, flags]);
+            if let Some(address) = &self.advertised {
+                b.put_address(address);
+            }
+            b.put_incarnation(self.incarnation);
+            b.put_number(u64::from(self.digest), 4);
         })
     }
 }
@@ -116,13 +108,13 @@ pub(super) fn check<'a>(cluster: &str, bytes: &'a [u8]) -> Result<&'a [u8], Reje
 pub fn seal(cluster: &str, builder: &mut Builder<'_>) {
     const BODY: usize = VERSION_BYTES + TAG_BYTES;
     let tag = tag(cluster, PROTOCOL, builder.bytes().get(BODY..).unwrap_or_default());
-    builder.patch(VERSION_BYTES, tag.to_le_bytes());
+    builder.patch(VERSION_BYTES, &tag.to_le_bytes());
 }
 
 fn tag(cluster: &str, version: u8, rest: &[u8]) -> u32 {
-    let mut digest = CRC.digest();
-    digest.update(cluster.as_bytes());
-    digest.update(&[0, version]);
-    digest.update(rest);
-    digest.finalize()
+    let mut crc = Crc32c::NEW;
+    crc.update(cluster.as_bytes());
+    crc.update(&[0, version]);
+    crc.update(rest);
+    crc.value()
 }

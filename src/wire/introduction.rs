@@ -6,9 +6,7 @@
 //! answered by a hello that does the same on the other side. A challenge or a refusal is never
 //! longer than what it answers.
 
-use super::codec::{
-    Builder, Malformed, Token, take_address, take_array, take_text, take_varint, whole_array,
-};
+use super::codec::{Builder, Reader, Token};
 use super::kind;
 use crate::address::Address;
 use crate::config::{validate_name, validate_tags};
@@ -34,38 +32,35 @@ pub struct Details<'a> {
 }
 
 impl<'a> Details<'a> {
-    /// Details and nothing behind them.
-    pub(super) fn decode(body: &'a [u8]) -> Result<Self, Malformed> {
-        let (life, rest) = take_array(body)?;
-        let (id, rest) = take_array(rest)?;
-        let ([protocol_low, protocol_high], rest) = take_array(rest)?;
-        let (period_ms, rest) = take_varint(rest)?;
-        let (name, rest) = take_text(rest)?;
-        let (tags, rest) = take_text(rest)?;
-        let ordered = (1..=protocol_high).contains(&protocol_low);
-        let valid = ordered && validate_name(name).is_ok() && validate_tags(tags).is_ok();
-        if !valid || !rest.is_empty() {
-            return Err(Malformed);
-        }
-        let id = u64::from_le_bytes(id);
-        Ok(Self { life, id, protocol_low, protocol_high, period_ms, name, tags })
+    pub(super) fn read(reader: &mut Reader<'a>) -> Self {
+        let Token(life) = reader.token();
+        let id = reader.number(8);
+        let protocol_low = reader.byte();
+        let protocol_high = reader.byte();
+        let period_ms = reader.varint();
+        let name = reader.text();
+        let tags = reader.text();
+        reader.check((1..=protocol_high).contains(&protocol_low));
+        reader.check(validate_name(name).is_ok() && validate_tags(tags).is_ok());
+        Self { life, id, protocol_low, protocol_high, period_ms, name, tags }
     }
 
-    fn put(&self, builder: &mut Builder<'_>) -> bool {
+    fn put(&self, b: &mut Builder<'_>) {
         debug_assert!(validate_name(self.name).is_ok() && validate_tags(self.tags).is_ok());
-        builder.all(|b| {
-            b.put_bytes(&self.life)
-                && b.put_bytes(&self.id.to_le_bytes())
-                && b.put_bytes(&[self.protocol_low, self.protocol_high])
-                && b.put_varint(self.period_ms)
-                && b.put_text(self.name)
-                && b.put_text(self.tags)
-        })
+        b.put(&self.life);
+        b.put_number(self.id, 8);
+        b.put(&[self.protocol_low, self.protocol_high]);
+        b.put_varint(self.period_ms);
+        b.put_text(self.name);
+        b.put_text(self.tags);
     }
 
     /// Appends the section.
     pub fn encode(&self, builder: &mut Builder<'_>) -> bool {
-        builder.section(kind::DETAILS, |b| self.put(b))
+        builder.section(kind::DETAILS, |b| {
+            self.put(b);
+            true
+        })
     }
 }
 
@@ -87,28 +82,26 @@ const NO_ECHO: u8 = 0;
 const ECHO: u8 = 1;
 
 impl<'a> Hello<'a> {
-    pub(super) fn decode(body: &'a [u8]) -> Result<Self, Malformed> {
-        let (token, rest) = take_array(body)?;
-        let ([echoes], rest) = take_array(rest)?;
-        let (echo, rest) = match echoes {
-            NO_ECHO => (None, rest),
-            ECHO => take_array(rest).map(|(echo, rest)| (Some(Token(echo)), rest))?,
-            _ => return Err(Malformed),
-        };
-        let (uptime_s, rest) = take_varint(rest)?;
-        Ok(Self { token: Token(token), echo, uptime_s, details: Details::decode(rest)? })
+    pub(super) fn read(reader: &mut Reader<'a>) -> Self {
+        let token = reader.token();
+        let echoes = reader.byte();
+        reader.check(echoes == ECHO || echoes == NO_ECHO);
+        let echo = (echoes == ECHO).then(|| reader.token());
+        let uptime_s = reader.varint();
+        Self { token, echo, uptime_s, details: Details::read(reader) }
     }
 
     /// Appends the section.
     pub fn encode(&self, builder: &mut Builder<'_>) -> bool {
         builder.section(kind::HELLO, |b| {
-            b.put_bytes(&self.token.0)
-                && match self.echo {
-                    None => b.put_bytes(&[NO_ECHO]),
-                    Some(echo) => b.put_bytes(&[ECHO]) && b.put_bytes(&echo.0),
-                }
-                && b.put_varint(self.uptime_s)
-                && self.details.put(b)
+            b.put(&self.token.0);
+            match self.echo {
+                None => b.put(&[NO_ECHO]),
+                Some(Token([w, x, y, z])) => b.put(&[ECHO, w, x, y, z]),
+            }
+            b.put_varint(self.uptime_s);
+            self.details.put(b);
+            true
         })
     }
 }
@@ -125,34 +118,28 @@ pub struct Challenge {
     pub observed: Option<Address>,
 }
 
-const OBSERVED_V4_BYTES: usize = 6;
 const OBSERVED_V6_BYTES: usize = 18;
 
 impl Challenge {
-    pub(super) fn decode(body: &[u8]) -> Result<Self, Malformed> {
-        let (token, rest) = take_array(body)?;
-        let token = Token(token);
-        if rest.is_empty() {
-            return Ok(Self { token, echo: None, observed: None });
-        }
-        let (echo, rest) = take_array(rest)?;
-        let observed = match rest.len() {
-            0 => None,
-            OBSERVED_V4_BYTES => Some(take_address(false, rest)?.0),
-            OBSERVED_V6_BYTES => Some(take_address(true, rest)?.0),
-            _ => return Err(Malformed),
-        };
-        Ok(Self { token, echo: Some(Token(echo)), observed })
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let token = reader.token();
+        let echo = (!reader.is_empty()).then(|| reader.token());
+        let v6 = reader.len() == OBSERVED_V6_BYTES;
+        let observed = (!reader.is_empty()).then(|| reader.address(v6));
+        Self { token, echo, observed }
     }
 
     /// Appends the section.
     pub fn encode(&self, builder: &mut Builder<'_>) -> bool {
         builder.section(kind::CHALLENGE, |b| {
-            b.put_bytes(&self.token.0)
-                && self.echo.is_none_or(|echo| {
-                    b.put_bytes(&echo.0)
-                        && self.observed.is_none_or(|observed| b.put_address(observed))
-                })
+            b.put(&self.token.0);
+            if let Some(echo) = &self.echo {
+                b.put(&echo.0);
+                if let Some(observed) = &self.observed {
+                    b.put_address(observed);
+                }
+            }
+            true
         })
     }
 }
@@ -179,21 +166,26 @@ pub enum Refusal {
 }
 
 impl Refused {
-    pub(super) fn decode(body: &[u8]) -> Result<Self, Malformed> {
-        let [a, b, c, d, reason] = whole_array(body)?;
-        let reason = match reason {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let echo = reader.token();
+        let reason = match reader.byte() {
             1 => Refusal::Full,
             2 => Refusal::Protocol,
             3 => Refusal::Conflict,
-            _ => return Err(Malformed),
+            _ => {
+                reader.check(false);
+                Refusal::Full
+            }
         };
-        Ok(Self { echo: Token([a, b, c, d]), reason })
+        Self { echo, reason }
     }
 
     /// Appends the section.
     pub fn encode(&self, builder: &mut Builder<'_>) -> bool {
         builder.section(kind::REFUSED, |b| {
-            b.put_bytes(&self.echo.0) && b.put_bytes(&[self.reason as u8])
+            b.put(&self.echo.0);
+            b.put(&[self.reason as u8]);
+            true
         })
     }
 }

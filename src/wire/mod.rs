@@ -6,6 +6,7 @@
 //! before anything acts on it, and accepts only the one encoding that it would produce itself.
 
 pub mod codec;
+mod crc_32c;
 pub mod header;
 pub mod introduction;
 pub mod probe;
@@ -14,7 +15,7 @@ pub mod rumour;
 #[cfg(test)]
 mod tests;
 
-pub use codec::{Builder, Malformed, Token};
+pub use codec::{Builder, Token};
 pub use header::Header;
 pub use introduction::{Challenge, Details, Hello, Refusal, Refused};
 pub use probe::PingReq;
@@ -23,7 +24,7 @@ pub use rumour::{Rumour, Rumours};
 
 use crate::limits::MTU_BYTES;
 use crate::reject::Reject;
-use codec::{take_counted, whole_array};
+use codec::Reader;
 
 /// The version of the datagram format, and the protocol that this code speaks.
 pub const PROTOCOL: u8 = 1;
@@ -88,38 +89,45 @@ pub enum Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    fn decode(kind: u8, body: &'a [u8]) -> Result<Self, Malformed> {
-        Ok(match kind {
-            kind::PING => Self::Ping(Token(whole_array(body)?)),
-            kind::ACK => Self::Ack(Token(whole_array(body)?)),
-            kind::PING_REQ => Self::PingReq(PingReq::decode(body)?),
-            kind::NACK => Self::Nack(Token(whole_array(body)?)),
-            kind::RUMOURS => Self::Rumours(Rumours::new(body, false)?),
-            kind::DETAILS => Self::Details(Details::decode(body)?),
-            kind::HELLO => Self::Hello(Hello::decode(body)?),
-            kind::CHALLENGE => Self::Challenge(Challenge::decode(body)?),
-            kind::PAGE_REQUEST => Self::PageRequest(PageRequest::decode(body)?),
-            kind::PAGE => Self::Page(Page::decode(body)?),
-            kind::BUCKETS => Self::Buckets(Buckets::decode(body)?),
-            kind::REFUSED => Self::Refused(Refused::decode(body)?),
-            unknown => Self::Unknown(unknown),
-        })
+    /// Takes type, length and body.
+    #[inline(never)]
+    fn read(reader: &mut Reader<'a>) -> Self {
+        let kind = reader.byte();
+        let mut body = Reader::new(reader.counted());
+        let b = &mut body;
+        let section = match kind {
+            kind::PING => Self::Ping(b.token()),
+            kind::ACK => Self::Ack(b.token()),
+            kind::PING_REQ => Self::PingReq(PingReq::read(b)),
+            kind::NACK => Self::Nack(b.token()),
+            kind::RUMOURS => Self::Rumours(Rumours::read(b, false)),
+            kind::DETAILS => Self::Details(Details::read(b)),
+            kind::HELLO => Self::Hello(Hello::read(b)),
+            kind::CHALLENGE => Self::Challenge(Challenge::read(b)),
+            kind::PAGE_REQUEST => Self::PageRequest(PageRequest::read(b)),
+            kind::PAGE => Self::Page(Page::read(b)),
+            kind::BUCKETS => Self::Buckets(Buckets::read(b)),
+            kind::REFUSED => Self::Refused(Refused::read(b)),
+            unknown => {
+                b.take_all();
+                Self::Unknown(unknown)
+            }
+        };
+        // Nothing may stand behind what is known.
+        reader.check(body.is_whole());
+        section
     }
 }
 
-/// The sections of a datagram, in order. Of a datagram that [`open`] accepted, none is an error.
+/// The sections of a datagram, in order.
 #[derive(Clone, Copy, Debug)]
-pub struct Sections<'a>(&'a [u8]);
+pub struct Sections<'a>(Reader<'a>);
 
 impl<'a> Iterator for Sections<'a> {
-    type Item = Result<Section<'a>, Malformed>;
+    type Item = Section<'a>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (&kind, rest) = self.0.split_first()?;
-        self.0 = &[];
-        let Ok((body, rest)) = take_counted(rest) else { return Some(Err(Malformed)) };
-        self.0 = rest;
-        Some(Section::decode(kind, body))
+        if self.0.is_empty() { None } else { Some(Section::read(&mut self.0)) }
     }
 }
 
@@ -128,13 +136,13 @@ impl<'a> Iterator for Sections<'a> {
 pub struct Datagram<'a> {
     /// Who sent it.
     pub header: Header,
-    sections: &'a [u8],
+    sections: Sections<'a>,
 }
 
 impl<'a> Datagram<'a> {
     /// Its sections, in order.
-    pub fn sections(&self) -> impl Iterator<Item = Section<'a>> + use<'a> {
-        Sections(self.sections).filter_map(Result::ok)
+    pub fn sections(&self) -> Sections<'a> {
+        self.sections
     }
 }
 
@@ -150,17 +158,16 @@ pub fn open<'a>(cluster: &str, bytes: &'a [u8]) -> Result<Datagram<'a>, Reject> 
     if bytes.len() > MTU_BYTES {
         return Err(Reject::Long);
     }
-    let rest = header::check(cluster, bytes)?;
-    let (header, sections) = Header::decode(rest).map_err(|Malformed| Reject::Malformed)?;
+    let mut reader = Reader::new(header::check(cluster, bytes)?);
+    let header = Header::read(&mut reader);
+    let sections = Sections(reader);
     // At most one section of each type: what one datagram can ask for is bounded.
     let mut seen = 0_u64;
-    let mut rest = Sections(sections);
-    while let Some(&kind) = rest.0.first() {
+    while let Some(kind) = reader.peek() {
         let bit = 1_u64.checked_shl(u32::from(kind)).unwrap_or(0);
-        if seen & bit != 0 || !matches!(rest.next(), Some(Ok(_))) {
-            return Err(Reject::Malformed);
-        }
+        reader.check(seen & bit == 0);
         seen |= bit;
+        Section::read(&mut reader);
     }
-    Ok(Datagram { header, sections })
+    if reader.is_whole() { Ok(Datagram { header, sections }) } else { Err(Reject::Malformed) }
 }

@@ -3,7 +3,7 @@
 //! The body of a ping, an ack and a nack is the number alone, 4 bytes; with header and section
 //! that is a datagram of 23 bytes.
 
-use super::codec::{Builder, Malformed, Token, is_v6, take_address, take_array};
+use super::codec::{Builder, Reader, Token, is_v6};
 use super::kind;
 use crate::address::Address;
 
@@ -21,30 +21,29 @@ const V4: u8 = 4;
 const V6: u8 = 6;
 
 impl PingReq {
-    pub(super) fn decode(body: &[u8]) -> Result<Self, Malformed> {
-        let (number, rest) = take_array(body)?;
-        let ([family], rest) = take_array(rest)?;
-        let v6 = match family {
-            V4 => false,
-            V6 => true,
-            _ => return Err(Malformed),
-        };
-        match take_address(v6, rest)? {
-            (target, []) => Ok(Self { number: Token(number), target }),
-            _ => Err(Malformed),
-        }
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let number = reader.token();
+        let family = reader.byte();
+        reader.check(family == V4 || family == V6);
+        Self { number, target: reader.address(family == V6) }
     }
 
     /// Appends the section.
     pub fn encode(&self, builder: &mut Builder<'_>) -> bool {
-        let family = if is_v6(self.target) { V6 } else { V4 };
+        let family = if is_v6(&self.target) { V6 } else { V4 };
         builder.section(kind::PING_REQ, |b| {
-            b.put_bytes(&self.number.0) && b.put_bytes(&[family]) && b.put_address(self.target)
+            b.put(&self.number.0);
+            b.put(&[family]);
+            b.put_address(&self.target);
+            true
         })
     }
 }
 
 /// Appends a ping, ack or nack.
 pub fn encode_number(builder: &mut Builder<'_>, kind: u8, number: Token) -> bool {
-    builder.section(kind, |b| b.put_bytes(&number.0))
+    builder.section(kind, |b| {
+        b.put(&number.0);
+        true
+    })
 }

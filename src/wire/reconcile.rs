@@ -1,6 +1,6 @@
 //! Reconciliation: bucket digests, and pages of rows.
 
-use super::codec::{Builder, Malformed, take_array, whole_array};
+use super::codec::{Builder, Reader};
 use super::kind;
 use super::rumour::Rumours;
 use crate::limits::BUCKETS;
@@ -15,16 +15,16 @@ pub struct PageRequest {
 }
 
 impl PageRequest {
-    pub(super) fn decode(body: &[u8]) -> Result<Self, Malformed> {
-        let (buckets, rest) = take_array(body)?;
-        let first = whole_array(rest)?;
-        Ok(Self { buckets: u64::from_le_bytes(buckets), first: u16::from_le_bytes(first) })
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        Self { buckets: reader.number(8), first: reader.number(2) as u16 }
     }
 
     /// Appends the section.
     pub fn encode(&self, builder: &mut Builder<'_>) -> bool {
         builder.section(kind::PAGE_REQUEST, |b| {
-            b.put_bytes(&self.buckets.to_le_bytes()) && b.put_bytes(&self.first.to_le_bytes())
+            b.put_number(self.buckets, 8);
+            b.put_number(u64::from(self.first), 2);
+            true
         })
     }
 }
@@ -43,20 +43,12 @@ pub struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    pub(super) fn decode(body: &'a [u8]) -> Result<Self, Malformed> {
-        let (buckets, rest) = take_array(body)?;
-        let (first, rest) = take_array(rest)?;
-        let (next, rest) = take_array(rest)?;
-        let (first, next) = (u16::from_le_bytes(first), u16::from_le_bytes(next));
-        if next != 0 && next <= first {
-            return Err(Malformed);
-        }
-        Ok(Self {
-            buckets: u64::from_le_bytes(buckets),
-            first,
-            next,
-            rows: Rumours::new(rest, true)?,
-        })
+    pub(super) fn read(reader: &mut Reader<'a>) -> Self {
+        let buckets = reader.number(8);
+        let first = reader.number(2) as u16;
+        let next = reader.number(2) as u16;
+        reader.check(next == 0 || next > first);
+        Self { buckets, first, next, rows: Rumours::read(reader, true) }
     }
 
     /// Appends the section. `rows` appends the rows and says where the next page begins.
@@ -67,16 +59,13 @@ impl<'a> Page<'a> {
         rows: impl FnOnce(&mut Builder<'_>) -> u16,
     ) -> bool {
         builder.section(kind::PAGE, |b| {
-            if !b.put_bytes(&buckets.to_le_bytes()) || !b.put_bytes(&first.to_le_bytes()) {
-                return false;
-            }
+            b.put_number(buckets, 8);
+            b.put_number(u64::from(first), 2);
             let at = b.len();
-            if !b.put_bytes(&[0; 2]) {
-                return false;
-            }
+            b.put_number(0, 2);
             let next = rows(b);
             debug_assert!(next == 0 || next > first, "pages go forward");
-            b.patch(at, next.to_le_bytes());
+            b.patch(at, &next.to_le_bytes());
             true
         })
     }
@@ -87,8 +76,8 @@ impl<'a> Page<'a> {
 pub struct Buckets<'a>(&'a [u8]);
 
 impl<'a> Buckets<'a> {
-    pub(super) fn decode(body: &'a [u8]) -> Result<Self, Malformed> {
-        if body.len() == BUCKETS * 4 { Ok(Self(body)) } else { Err(Malformed) }
+    pub(super) fn read(reader: &mut Reader<'a>) -> Self {
+        Self(reader.take(BUCKETS * 4))
     }
 
     /// The digests, in order.
@@ -99,7 +88,10 @@ impl<'a> Buckets<'a> {
     /// Appends the section.
     pub fn encode(builder: &mut Builder<'_>, digests: &[u32; BUCKETS]) -> bool {
         builder.section(kind::BUCKETS, |b| {
-            digests.iter().all(|digest| b.put_bytes(&digest.to_le_bytes()))
+            for digest in digests {
+                b.put_number(u64::from(*digest), 4);
+            }
+            true
         })
     }
 }

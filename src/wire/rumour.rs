@@ -9,7 +9,7 @@
 //!
 //! 14 bytes for an IPv4 member that has refuted less than 128 times, 20 with its accuser.
 
-use super::codec::{Builder, Malformed, is_v6, take_address, take_array, take_incarnation};
+use super::codec::{Builder, Reader, is_v6};
 use crate::address::Address;
 use crate::member::{Incarnation, State};
 
@@ -38,25 +38,19 @@ const fn may_be_accused(state: State) -> bool {
 }
 
 impl Rumour {
-    fn take(bytes: &[u8]) -> Result<(Self, &[u8]), Malformed> {
-        let ([flags], rest) = take_array(bytes)?;
-        let accused = flags & flag::ACCUSER != 0;
-        if flags > flag::ALL || (!accused && flags & flag::ACCUSER_V6 != 0) {
-            return Err(Malformed);
-        }
-        let (address, rest) = take_address(flags & flag::V6 != 0, rest)?;
-        let (incarnation, rest) = take_incarnation(rest)?;
-        let (accuser, rest) = if accused {
-            let (accuser, rest) = take_address(flags & flag::ACCUSER_V6 != 0, rest)?;
-            (Some(accuser), rest)
-        } else {
-            (None, rest)
-        };
+    #[inline(never)]
+    fn read(reader: &mut Reader<'_>) -> Self {
+        let flags = reader.byte();
         let state = State::from_bits(flags);
-        if accused && !may_be_accused(state) {
-            return Err(Malformed);
+        let accused = flags & flag::ACCUSER != 0;
+        reader.check(flags <= flag::ALL && (!accused || may_be_accused(state)));
+        reader.check(accused || flags & flag::ACCUSER_V6 == 0);
+        Self {
+            state,
+            address: reader.address(flags & flag::V6 != 0),
+            incarnation: reader.incarnation(),
+            accuser: accused.then(|| reader.address(flags & flag::ACCUSER_V6 != 0)),
         }
-        Ok((Self { address, incarnation, state, accuser }, rest))
     }
 
     /// Appends the rumour to a section that is open; `false`, and nothing appended, if there is no
@@ -64,37 +58,36 @@ impl Rumour {
     pub fn encode(&self, builder: &mut Builder<'_>) -> bool {
         debug_assert!(self.accuser.is_none() || may_be_accused(self.state));
         let mut flags = self.state as u8;
-        flags |= if is_v6(self.address) { flag::V6 } else { 0 };
-        flags |= match self.accuser {
+        flags |= if is_v6(&self.address) { flag::V6 } else { 0 };
+        flags |= match &self.accuser {
             None => 0,
             Some(accuser) if is_v6(accuser) => flag::ACCUSER | flag::ACCUSER_V6,
             Some(_) => flag::ACCUSER,
         };
         builder.all(|b| {
-            b.put_bytes(&[flags])
-                && b.put_address(self.address)
-                && b.put_incarnation(self.incarnation)
-                && self.accuser.is_none_or(|accuser| b.put_address(accuser))
+            b.put(&[flags]);
+            b.put_address(&self.address);
+            b.put_incarnation(self.incarnation);
+            if let Some(accuser) = &self.accuser {
+                b.put_address(accuser);
+            }
         })
     }
 }
 
 /// A run of rumours whose encoding has been checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rumours<'a>(&'a [u8]);
+pub struct Rumours<'a>(Reader<'a>);
 
 impl<'a> Rumours<'a> {
-    /// Checks the whole run; in a page, that no row names an accuser.
-    pub(super) fn new(bytes: &'a [u8], in_page: bool) -> Result<Self, Malformed> {
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let (rumour, tail) = Rumour::take(rest)?;
-            if in_page && rumour.accuser.is_some() {
-                return Err(Malformed);
-            }
-            rest = tail;
+    /// Takes and checks the whole run; in a page, that no row names an accuser.
+    pub(super) fn read(reader: &mut Reader<'a>, in_page: bool) -> Self {
+        let run = Self(*reader);
+        while !reader.is_empty() {
+            let rumour = Rumour::read(reader);
+            reader.check(!in_page || rumour.accuser.is_none());
         }
-        Ok(Self(bytes))
+        run
     }
 }
 
@@ -102,8 +95,6 @@ impl Iterator for Rumours<'_> {
     type Item = Rumour;
 
     fn next(&mut self) -> Option<Rumour> {
-        let (rumour, rest) = Rumour::take(self.0).ok()?;
-        self.0 = rest;
-        Some(rumour)
+        if self.0.is_empty() { None } else { Some(Rumour::read(&mut self.0)) }
     }
 }

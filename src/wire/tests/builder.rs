@@ -61,7 +61,7 @@ const ENCODERS: [(&str, Encode); 13] = [
     }),
     ("buckets", |b| Buckets::encode(b, &[7; BUCKETS])),
     ("refused", |b| Refused { echo: Token([1; 4]), reason: Refusal::Full }.encode(b)),
-    ("address", |b| b.put_address(V6)),
+    ("address", |b| b.all(|b| b.put_address(&V6))),
 ];
 
 #[test]
@@ -165,12 +165,12 @@ fn what_is_not_written_cannot_be_replaced() {
     let mut buffer = dirty(16);
     let mut builder = Builder::new(&mut buffer);
     header::seal(CLUSTER, &mut builder);
-    builder.patch(0, [1, 2]);
+    builder.patch(0, &[1, 2]);
     assert!(builder.put_bytes(&[5; 3]));
-    builder.patch(2, [1, 2]);
-    builder.patch(9, [1, 2]);
+    builder.patch(2, &[1, 2]);
+    builder.patch(9, &[1, 2]);
     assert_eq!(builder.bytes(), [5; 3]);
-    builder.patch(1, [1, 2]);
+    builder.patch(1, &[1, 2]);
     assert_eq!(builder.bytes(), [5, 1, 2]);
     assert_eq!(buffer[3..], [0xa5; 13]);
 }

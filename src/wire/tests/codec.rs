@@ -4,30 +4,30 @@ use proptest::prelude::*;
 use serde::Serialize;
 use std::vec::Vec;
 
-use super::{CLUSTER, HEADER, HEADER_BYTES, dirty, sealed};
+use super::{CLUSTER, HEADER, HEADER_BYTES, checksum, dirty, sealed};
 use crate::member::Incarnation;
-use crate::wire::codec::{Builder, Malformed, Token, take_counted, take_text, take_varint};
+use crate::wire::codec::{Builder, Reader, Token};
+use crate::wire::crc_32c::Crc32c;
 use crate::wire::{Details, Hello, Section, header, open};
 
-/// CRC-32C bit by bit, from RFC 3720 section 12.1: the polynomial 0x11EDC6F41, reflected.
+/// What is read from these bytes and how many are left; `None` if they are malformed.
+fn read<'a, T>(bytes: &'a [u8], part: impl FnOnce(&mut Reader<'a>) -> T) -> Option<(T, &'a [u8])> {
+    let mut reader = Reader::new(bytes);
+    let value = part(&mut reader);
+    let rest = reader.take_all();
+    reader.is_whole().then_some((value, rest))
+}
+
 fn crc_32c(bytes: &[u8]) -> u32 {
-    let mut crc = u32::MAX;
-    for byte in bytes {
-        crc ^= u32::from(*byte);
-        for _ in 0..8 {
-            crc = if crc & 1 == 1 { (crc >> 1) ^ 0x82f6_3b78 } else { crc >> 1 };
-        }
-    }
-    !crc
+    crc::Crc::<u32>::new(&crc::CRC_32_ISCSI).checksum(bytes)
 }
 
 #[test]
 fn checksum_has_the_check_value_of_crc_32c() {
-    assert_eq!(crc_32c(b"123456789"), 0xe306_9283);
-    assert_eq!(header::CRC.checksum(b"123456789"), 0xe306_9283);
+    assert_eq!(checksum(b"123456789"), 0xe306_9283);
     // RFC 3720 appendix B.4
-    assert_eq!(header::CRC.checksum(&[0; 32]), 0x8a91_36aa);
-    assert_eq!(header::CRC.checksum(&[0xff; 32]), 0x62a8_ab43);
+    assert_eq!(checksum(&[0; 32]), 0x8a91_36aa);
+    assert_eq!(checksum(&[0xff; 32]), 0x62a8_ab43);
 }
 
 #[test]
@@ -44,8 +44,15 @@ fn tag_covers_cluster_zero_version_and_what_follows_it() {
 
 proptest! {
     #[test]
-    fn checksum_agrees_with_the_plain_one(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        prop_assert_eq!(header::CRC.checksum(&bytes), crc_32c(&bytes));
+    fn checksum_is_that_of_another_implementation(
+        bytes in prop::collection::vec(any::<u8>(), 0..300),
+        at in 0..300_usize,
+    ) {
+        let (front, back) = bytes.split_at(at.min(bytes.len()));
+        let mut crc = Crc32c::NEW;
+        crc.update(front);
+        crc.update(back);
+        prop_assert_eq!(crc.value(), crc_32c(&bytes));
     }
 
     #[test]
@@ -53,18 +60,18 @@ proptest! {
         let value = value >> bits;
         let mut buffer = dirty(8);
         let mut builder = Builder::new(&mut buffer);
-        prop_assert!(builder.put_varint(value));
+        prop_assert!(builder.all(|b| b.put_varint(value)));
         let significant = 32 - value.leading_zeros();
         prop_assert_eq!(builder.len(), significant.div_ceil(7).max(1) as usize);
-        prop_assert_eq!(take_varint(builder.bytes()), Ok((value, &[][..])));
+        prop_assert_eq!(read(builder.bytes(), Reader::varint), Some((value, &[][..])));
     }
 
     #[test]
     fn accepted_numbers_are_the_shortest(bytes in prop::collection::vec(any::<u8>(), 0..8)) {
-        if let Ok((value, rest)) = take_varint(&bytes) {
+        if let Some((value, rest)) = read(&bytes, Reader::varint) {
             let mut buffer = dirty(8);
             let mut builder = Builder::new(&mut buffer);
-            prop_assert!(builder.put_varint(value));
+            prop_assert!(builder.all(|b| b.put_varint(value)));
             prop_assert_eq!(builder.bytes(), &bytes[..bytes.len() - rest.len()]);
         }
     }
@@ -84,21 +91,21 @@ fn longer_numbers_than_need_be_are_malformed() {
         &[0x80, 0x80, 0x80, 0x80, 0x80, 0x01],
     ];
     for bytes in bad {
-        assert_eq!(take_varint(bytes), Err(Malformed), "{bytes:02x?}");
-        assert_eq!(take_counted(bytes), Err(Malformed), "{bytes:02x?}");
+        assert_eq!(read(bytes, Reader::varint), None, "{bytes:02x?}");
+        assert_eq!(read(bytes, Reader::counted), None, "{bytes:02x?}");
     }
-    assert_eq!(take_varint(&[0, 9]), Ok((0, &[9][..])));
-    assert_eq!(take_varint(&[0xff, 0xff, 0xff, 0xff, 0x0f]), Ok((u32::MAX, &[][..])));
+    assert_eq!(read(&[0, 9], Reader::varint), Some((0, &[9][..])));
+    assert_eq!(read(&[0xff, 0xff, 0xff, 0xff, 0x0f], Reader::varint), Some((u32::MAX, &[][..])));
 }
 
 #[test]
 fn counted_bytes_end_where_they_say() {
-    assert_eq!(take_counted(&[2, 7, 8, 9]), Ok((&[7, 8][..], &[9][..])));
-    assert_eq!(take_counted(&[2, 7]), Err(Malformed));
-    assert_eq!(take_counted(&[0xff, 0xff, 0xff, 0xff, 0x0f, 7]), Err(Malformed));
-    assert_eq!(take_text(&[2, b'a', b'b']), Ok(("ab", &[][..])));
-    assert_eq!(take_text(&[2, 0xc3, 0x28]), Err(Malformed), "not UTF-8");
-    assert_eq!(take_text(&[1, 0xc3, 0xa4]), Err(Malformed), "half a character");
+    assert_eq!(read(&[2, 7, 8, 9], Reader::counted), Some((&[7, 8][..], &[9][..])));
+    assert_eq!(read(&[2, 7], Reader::counted), None);
+    assert_eq!(read(&[0xff, 0xff, 0xff, 0xff, 0x0f, 7], Reader::counted), None);
+    assert_eq!(read(&[2, b'a', b'b'], Reader::text), Some(("ab", &[][..])));
+    assert_eq!(read(&[2, 0xc3, 0x28], Reader::text), None, "not UTF-8");
+    assert_eq!(read(&[1, 0xc3, 0xa4], Reader::text), None, "half a character");
 }
 
 /// The structures as postcard derives them.
@@ -166,7 +173,7 @@ proptest! {
         let header_bytes = builder.len();
         prop_assert!(hello.encode(&mut builder));
         header::seal(CLUSTER, &mut builder);
-        let (body, rest) = take_counted(&builder.bytes()[header_bytes + 1..]).unwrap();
+        let (body, rest) = read(&builder.bytes()[header_bytes + 1..], Reader::counted).unwrap();
         prop_assert_eq!(body, &*twin_bytes);
         prop_assert!(rest.is_empty());
         let datagram = open(CLUSTER, builder.bytes()).unwrap();
@@ -178,6 +185,7 @@ proptest! {
 fn an_incarnation_is_6_bytes_and_a_number() {
     let mut buffer = dirty(16);
     let mut builder = Builder::new(&mut buffer);
-    assert!(builder.put_incarnation(Incarnation { epoch: 0x0102_0304_0506, refutation: 300 }));
+    let incarnation = Incarnation { epoch: 0x0102_0304_0506, refutation: 300 };
+    assert!(builder.all(|b| b.put_incarnation(incarnation)));
     assert_eq!(builder.bytes(), [6, 5, 4, 3, 2, 1, 0xac, 0x02]);
 }
