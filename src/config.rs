@@ -3,7 +3,10 @@
 use core::fmt;
 
 use crate::address::Address;
-use crate::limits::{CLUSTER_NAME_BYTES, EPOCH_END, MEMBERS_MAX, NAME_BYTES, TAGS_BYTES};
+use crate::limits::{
+    CLUSTER_NAME_BYTES, EPOCH_END, MEMBERS_MAX, NAME_BYTES, PROTOCOLS, TAGS_BYTES,
+};
+use crate::wire::PROTOCOL;
 
 /// The settings of a node. All of it is copied by `init`.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +28,11 @@ pub struct Config<'a> {
     pub period_ms: u32,
     /// How long a leaver goes on answering, in milliseconds, 0 to 60,000 (default 3,000).
     pub linger_ms: u32,
+    /// The lowest and the highest protocol that the node speaks, 1 to 4 (default: what this code
+    /// speaks). Only who adds sections of a later protocol to what the node sends says more.
+    pub protocol_low: u8,
+    /// See `protocol_low`.
+    pub protocol_high: u8,
     /// Lifeguard's extensions (default on). Off is for comparison only: plain SWIM then suspects
     /// healthy members whenever this node is slow.
     pub lifeguard: bool,
@@ -42,6 +50,8 @@ impl<'a> Config<'a> {
             epoch: 0,
             period_ms: 1_000,
             linger_ms: 3_000,
+            protocol_low: PROTOCOL,
+            protocol_high: PROTOCOL,
             lifeguard: true,
         }
     }
@@ -65,6 +75,10 @@ impl<'a> Config<'a> {
         }
         if self.linger_ms > 60_000 {
             return Err(ConfigError::Linger);
+        }
+        let (low, high) = (usize::from(self.protocol_low), usize::from(self.protocol_high));
+        if !(1..=high).contains(&low) || high > PROTOCOLS {
+            return Err(ConfigError::Protocol);
         }
         Ok(())
     }
@@ -91,6 +105,8 @@ pub enum ConfigError {
     Period,
     /// The linger time is more than 60,000 ms.
     Linger,
+    /// The protocols are not a range within 1 to 4.
+    Protocol,
     /// The node is leaving and takes no changes.
     Leaving,
 }
@@ -108,6 +124,7 @@ impl fmt::Display for ConfigError {
             Self::Epoch => "the epoch must be below 2^42",
             Self::Period => "the period must be 50 to 60000 ms",
             Self::Linger => "the linger time must be at most 60000 ms",
+            Self::Protocol => "the protocols must be a range within 1 to 4",
             Self::Leaving => "the node is leaving",
         })
     }

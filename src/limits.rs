@@ -3,6 +3,8 @@
 //! The one capacity that is chosen by type is the member table's: the `N` of
 //! [`Swim`](crate::Swim) and [`Node`](crate::Node).
 
+use crate::wire::PROTOCOL;
+
 /// The largest datagram sent or accepted, bytes. No IP fragmentation at the minimum MTU of IPv6
 /// (1,280, RFC 8200 section 5) with room for the IPv6 and UDP headers and for a tunnel's.
 pub const MTU_BYTES: usize = 1200;
@@ -42,6 +44,10 @@ pub const ANSWERS: usize = 8;
 
 /// Digest buckets of the reconciliation.
 pub const BUCKETS: usize = 64;
+
+/// Protocols that are told apart when it is counted who speaks which: more than this code speaks,
+/// so that a test can have a node that speaks later ones.
+pub const PROTOCOLS: usize = 4;
 
 /// Members a gossip tick sends to.
 pub const GOSSIP_FANOUT: usize = 3;
@@ -88,6 +94,7 @@ pub const FORGOTTEN_EVENTS: usize = 16;
 const _: () = assert!(BUCKETS == 64, "a bucket mask is a u64");
 const _: () = assert!(BUCKETS * 4 + 64 <= MTU_BYTES, "all bucket digests fit one datagram");
 const _: () = assert!(MEMBERS_MAX < u16::MAX as usize);
+const _: () = assert!(PROTOCOL as usize <= PROTOCOLS, "who speaks the newest is counted apart");
 // 3 log2(65,535) < 48
 const _: () = assert!(TRANSMITS_MAX == 48);
 const _: () = assert!(2 * (NAME_BYTES + TAGS_BYTES) + 128 <= MTU_BYTES, "details fit a datagram");

@@ -148,7 +148,7 @@ fn echo_words(echo: Option<Token>) -> String {
 }
 
 fn details_words(details: Details<'_>) -> String {
-    let Details { life, id, protocol_low, protocol_high, period_ms, name, tags } = details;
+    let Details { life, id, protocol_low, protocol_high, period_ms, name, tags, .. } = details;
     let life = token(Token(life));
     format!(
         "life {life}, id {id:016x}, protocol {protocol_low} to {protocol_high}, \

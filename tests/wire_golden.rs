@@ -252,16 +252,14 @@ mod arbitrary {
             numbered.collect::<Vec<_>>().join(",")
         });
         let tags = tags.prop_filter("128 bytes", |tags| tags.len() <= 128);
-        (any::<[u8; 4]>(), any::<u64>(), protocol, number(), "[^\\p{C}]{1,8}", tags).prop_map(
-            |(life, id, protocol, period_ms, name, tags)| OwnDetails {
-                life,
-                id,
-                protocol,
-                period_ms,
-                name,
-                tags,
-            },
-        )
+        let later = prop::collection::vec(any::<u8>(), 0..8);
+        (any::<[u8; 4]>(), any::<u64>(), protocol, number(), "[^\\p{C}]{1,8}", tags, later)
+            .prop_map(|(life, id, protocol, period_ms, name, tags, mut later)| {
+                if protocol.1 == 1 {
+                    later.clear();
+                }
+                OwnDetails { life, id, protocol, period_ms, name, tags, later }
+            })
     }
 
     fn page() -> impl Strategy<Value = Message> {

@@ -16,7 +16,7 @@ use crate::address::Address;
 use crate::limits::{HELLOS_PER_PERIOD, SEEDS_IN_PARALLEL};
 use crate::reject::Reject;
 use crate::time::{Duration, Instant};
-use crate::wire::{Challenge, Details, Header, Hello, PROTOCOL, Refusal, Refused, Token};
+use crate::wire::{Challenge, Details, Header, Hello, Refusal, Refused, Token};
 
 /// A token is valid for one to two of these.
 const TOKEN_SPAN: Duration = Duration::from_secs(8);
@@ -105,11 +105,12 @@ impl<const N: usize> Swim<N> {
         Details {
             life: self.life,
             id: own.id,
-            protocol_low: PROTOCOL,
-            protocol_high: PROTOCOL,
+            protocol_low: own.protocol_low,
+            protocol_high: own.protocol_high,
             period_ms: self.period.as_millis() as u32,
             name: &own.name,
             tags: &own.tags,
+            later: &[],
         }
     }
 
@@ -134,7 +135,9 @@ impl<const N: usize> Swim<N> {
             self.answer(sender.address, sender.bytes, what);
             return Ok(None);
         }
-        if hello.details.protocol_low > PROTOCOL {
+        let own = self.own();
+        let Details { protocol_low, protocol_high, .. } = hello.details;
+        if protocol_low > own.protocol_high || protocol_high < own.protocol_low {
             return Err(self.refuse(sender, Refusal::Protocol));
         }
         let Some(slot) = self.meet(now, sender, header) else {
@@ -248,7 +251,9 @@ impl<const N: usize> Swim<N> {
         row.life = Some(details.life);
         row.id = details.id;
         let address = row.address;
+        self.table.set_protocols(slot, details.protocol_low, details.protocol_high);
         if changed {
+            let row = self.table.row_mut(slot);
             row.name.clear();
             row.tags.clear();
             // Lengths were checked by the decoder.

@@ -127,6 +127,10 @@ pub(crate) struct Row {
     pub(crate) rtt_us: u32,
     pub(crate) life: Option<[u8; 4]>,
     pub(crate) id: u64,
+    /// The lowest and the highest protocol that this life of it speaks; 0 until known: then it
+    /// counts as 1.
+    pub(crate) protocol_low: u8,
+    pub(crate) protocol_high: u8,
     /// Its bucket in the reconciliation.
     pub(crate) bucket: u8,
 
@@ -168,6 +172,8 @@ impl Row {
         rtt_us: 0,
         life: None,
         id: 0,
+        protocol_low: 0,
+        protocol_high: 0,
         bucket: 0,
         chained: None,
         order_at: 0,

@@ -198,6 +198,7 @@ impl<const N: usize> Swim<N> {
         own.flags.set(Flags::DETAILS_KNOWN);
         let _ = own.name.push_str(config.name);
         let _ = own.tags.push_str(config.tags);
+        self.table.set_protocols(Slot::OWN, config.protocol_low, config.protocol_high);
         self.table.publish(Slot::OWN);
 
         // Not all nodes of a fleet that starts at once should probe at once.
@@ -432,6 +433,7 @@ impl<const N: usize> Swim<N> {
             isolated: self.isolated,
             leaving: self.leaving != Leaving::No,
             period_ms: self.period.as_millis() as u32,
+            protocol: self.table.protocol().max(self.own().protocol_low),
             seeds: &self.seeds,
         }
     }

@@ -16,7 +16,7 @@ use super::news::News;
 use super::order::Order;
 use super::row::{Flags, Link, Row, Slot};
 use crate::address::Address;
-use crate::limits::{BUCKETS, FORGOTTEN_EVENTS};
+use crate::limits::{BUCKETS, FORGOTTEN_EVENTS, PROTOCOLS};
 use crate::rng::{Rng, mix};
 use crate::time::Instant;
 
@@ -45,6 +45,8 @@ pub(crate) struct Table<const N: usize> {
     key: (u64, u64),
     counts: [u32; 4],
     digests: [u32; BUCKETS],
+    /// Live rows by the highest protocol that they speak: 1, 2, ...; the last counts all beyond.
+    speakers: [u16; PROTOCOLS],
     pub(crate) order: Order<N>,
     pub(crate) deadlines: Heap<N>,
     pub(crate) news: News,
@@ -85,6 +87,11 @@ fn digest_of(address: Address, incarnation: Incarnation) -> (u8, u32) {
     ((hash >> 58) as u8, sum as u32)
 }
 
+/// Where those whose highest protocol is this one are counted.
+fn place_of(protocol_high: u8) -> usize {
+    usize::from(protocol_high).clamp(1, PROTOCOLS) - 1
+}
+
 /// The bucket of an address.
 fn bucket_of(address: Address) -> u8 {
     (address_hash(address) >> 58) as u8
@@ -99,6 +106,7 @@ impl<const N: usize> Table<N> {
         key: (0, 0),
         counts: [0; 4],
         digests: [0; BUCKETS],
+        speakers: [0; PROTOCOLS],
         order: Order::EMPTY,
         deadlines: Heap::EMPTY,
         news: News::EMPTY,
@@ -122,6 +130,7 @@ impl<const N: usize> Table<N> {
         self.key = key;
         self.counts = [0; 4];
         self.digests = [0; BUCKETS];
+        self.speakers = [0; PROTOCOLS];
         self.order.clear();
         self.deadlines.clear_all();
         self.news = News::EMPTY;
@@ -167,6 +176,22 @@ impl<const N: usize> Table<N> {
 
     pub(crate) fn digests(&self) -> &[u32; BUCKETS] {
         &self.digests
+    }
+
+    /// The lowest of the highest protocols of all live rows: the last one that all understand.
+    pub(crate) fn protocol(&self) -> u8 {
+        self.speakers.iter().position(|rows| *rows > 0).unwrap_or(0) as u8 + 1
+    }
+
+    /// Notes which protocols a row speaks.
+    pub(crate) fn set_protocols(&mut self, slot: Slot, low: u8, high: u8) {
+        let row = &mut self.rows[slot.index()];
+        if row.state.is_live() {
+            self.speakers[place_of(row.protocol_high)] -= 1;
+            self.speakers[place_of(high)] += 1;
+        }
+        row.protocol_low = low;
+        row.protocol_high = high;
     }
 
     /// A keyed hash of an address, which nobody outside can aim.
@@ -316,6 +341,9 @@ impl<const N: usize> Table<N> {
             // Another life: what was known of the last one says nothing of it.
             row.life = None;
             row.alias = 0;
+            if slot != Slot::OWN {
+                (row.protocol_low, row.protocol_high) = (0, 0);
+            }
         }
         row.incarnation = incarnation;
         row.state = state;
@@ -330,6 +358,7 @@ impl<const N: usize> Table<N> {
             let (bucket, sum) = digest_of(row.address, row.incarnation);
             let digest = &mut self.digests[usize::from(bucket)];
             *digest = digest.wrapping_add(sum);
+            self.speakers[place_of(row.protocol_high)] += 1;
         }
         // An own row that has left is not evicted.
         let gone = match row.state {
@@ -348,6 +377,7 @@ impl<const N: usize> Table<N> {
             let (bucket, sum) = digest_of(row.address, row.incarnation);
             let digest = &mut self.digests[usize::from(bucket)];
             *digest = digest.wrapping_sub(sum);
+            self.speakers[place_of(row.protocol_high)] -= 1;
         }
         if row.gone.linked {
             let gone = if row.state == State::Failed { &mut self.failed } else { &mut self.left };

@@ -58,6 +58,9 @@ pub struct Status<'a> {
     pub leaving: bool,
     /// The protocol period in milliseconds.
     pub period_ms: u32,
+    /// The protocol in use: the highest that all live rows understand; those whose details are
+    /// not known yet count as speaking protocol 1 alone.
+    pub protocol: u8,
     /// Addresses to join through.
     pub seeds: &'a [Address],
 }

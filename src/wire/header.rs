@@ -10,7 +10,7 @@
 //! | | 1 to 5 | refutation, varint |
 //! | | 4 | digest |
 
-use super::PROTOCOL;
+use super::VERSION;
 use super::codec::{Builder, Reader, is_v6};
 use super::crc_32c::Crc32c;
 use crate::address::Address;
@@ -82,7 +82,7 @@ impl Header {
         flags |= if self.wants_details { flag::WANTS_DETAILS } else { 0 };
         flags |= if self.leaving { flag::LEAVING } else { 0 };
         builder.all(|b| {
-            b.put(&[PROTOCOL, 0, 0, 0, 0, flags]);
+            b.put(&[VERSION, 0, 0, 0, 0, flags]);
             if let Some(address) = &self.advertised {
                 b.put_address(address);
             }
@@ -95,7 +95,7 @@ impl Header {
 /// Checks version and tag; what follows the tag.
 pub(super) fn check<'a>(cluster: &str, bytes: &'a [u8]) -> Result<&'a [u8], Reject> {
     let [version, t0, t1, t2, t3, rest @ ..] = bytes else { return Err(Reject::Short) };
-    if *version != PROTOCOL {
+    if *version != VERSION {
         return Err(Reject::Version);
     }
     if u32::from_le_bytes([*t0, *t1, *t2, *t3]) != tag(cluster, *version, rest) {
@@ -107,7 +107,7 @@ pub(super) fn check<'a>(cluster: &str, bytes: &'a [u8]) -> Result<&'a [u8], Reje
 /// Finishes a datagram: writes its tag.
 pub fn seal(cluster: &str, builder: &mut Builder<'_>) {
     const BODY: usize = VERSION_BYTES + TAG_BYTES;
-    let tag = tag(cluster, PROTOCOL, builder.bytes().get(BODY..).unwrap_or_default());
+    let tag = tag(cluster, VERSION, builder.bytes().get(BODY..).unwrap_or_default());
     builder.patch(VERSION_BYTES, &tag.to_le_bytes());
 }
 

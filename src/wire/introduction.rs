@@ -7,11 +7,11 @@
 //! longer than what it answers.
 
 use super::codec::{Builder, Reader, Token};
-use super::kind;
+use super::{PROTOCOL, kind};
 use crate::address::Address;
 use crate::config::{validate_name, validate_tags};
 
-/// What a node says about itself: 17 to 22 bytes, and name and tags. It belongs to the incarnation
+/// What a node says about itself: 17 to 22 bytes, name and tags, later fields. It belongs to the incarnation
 /// in the header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Details<'a> {
@@ -29,6 +29,9 @@ pub struct Details<'a> {
     pub name: &'a str,
     /// Its tags, `key=value` separated by commas.
     pub tags: &'a str,
+    /// Fields that a later protocol has added; empty unless `protocol_high` is beyond
+    /// [`PROTOCOL`].
+    pub later: &'a [u8],
 }
 
 impl<'a> Details<'a> {
@@ -40,9 +43,10 @@ impl<'a> Details<'a> {
         let period_ms = reader.varint();
         let name = reader.text();
         let tags = reader.text();
+        let later = if protocol_high > PROTOCOL { reader.take_all() } else { &[] };
         reader.check((1..=protocol_high).contains(&protocol_low));
         reader.check(validate_name(name).is_ok() && validate_tags(tags).is_ok());
-        Self { life, id, protocol_low, protocol_high, period_ms, name, tags }
+        Self { life, id, protocol_low, protocol_high, period_ms, name, tags, later }
     }
 
     fn put(&self, b: &mut Builder<'_>) {
@@ -53,6 +57,7 @@ impl<'a> Details<'a> {
         b.put_varint(self.period_ms);
         b.put_text(self.name);
         b.put_text(self.tags);
+        b.put(self.later);
     }
 
     /// Appends the section.

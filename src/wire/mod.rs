@@ -26,7 +26,11 @@ use crate::limits::MTU_BYTES;
 use crate::reject::Reject;
 use codec::Reader;
 
-/// The version of the datagram format, and the protocol that this code speaks.
+/// The version of the datagram format: how header and sections are told apart.
+pub const VERSION: u8 = 1;
+
+/// The protocol that this code speaks: which sections and fields it knows. Nodes tell each other
+/// the lowest and the highest that they speak.
 pub const PROTOCOL: u8 = 1;
 
 /// Section types.

@@ -16,19 +16,22 @@ pub(crate) struct OwnDetails {
     pub period_ms: u32,
     pub name: String,
     pub tags: String,
+    pub later: Vec<u8>,
 }
 
 impl OwnDetails {
     fn of(details: Details<'_>) -> Self {
-        let Details { life, id, protocol_low, protocol_high, period_ms, name, tags } = details;
+        let Details { life, id, protocol_low, protocol_high, period_ms, name, tags, later } =
+            details;
         let protocol = (protocol_low, protocol_high);
-        Self { life, id, protocol, period_ms, name: name.to_owned(), tags: tags.to_owned() }
+        let (name, tags, later) = (name.to_owned(), tags.to_owned(), later.to_owned());
+        Self { life, id, protocol, period_ms, name, tags, later }
     }
 
     fn borrow(&self) -> Details<'_> {
         let &Self { life, id, protocol: (protocol_low, protocol_high), period_ms, .. } = self;
-        let (name, tags) = (&self.name, &self.tags);
-        Details { life, id, protocol_low, protocol_high, period_ms, name, tags }
+        let (name, tags, later) = (&self.name, &self.tags, &self.later);
+        Details { life, id, protocol_low, protocol_high, period_ms, name, tags, later }
     }
 }
 

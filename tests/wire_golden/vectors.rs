@@ -87,7 +87,13 @@ fn accused(by: Address, rumour: Rumour) -> Rumour {
 
 fn small() -> OwnDetails {
     let (name, tags) = ("a".to_owned(), String::new());
-    OwnDetails { life: [1, 2, 3, 4], id: 0, protocol: (1, 1), period_ms: 1_000, name, tags }
+    let later = Vec::new();
+    OwnDetails { life: [1, 2, 3, 4], id: 0, protocol: (1, 1), period_ms: 1_000, name, tags, later }
+}
+
+/// Of one who speaks a later protocol, which has added two bytes.
+fn later() -> OwnDetails {
+    OwnDetails { protocol: (1, 2), later: vec![0x2a, 0x07], ..small() }
 }
 
 fn full() -> OwnDetails {
@@ -98,6 +104,7 @@ fn full() -> OwnDetails {
         period_ms: 60_000,
         name: "node-ä-7".to_owned(),
         tags: "zone=eu-1,rack=17".to_owned(),
+        later: Vec::new(),
     }
 }
 
@@ -109,6 +116,7 @@ fn longest() -> OwnDetails {
         period_ms: u32::MAX,
         name: "n".repeat(32),
         tags: format!("k={}", "v".repeat(126)),
+        later: Vec::new(),
     }
 }
 
@@ -201,7 +209,9 @@ fn introductions() -> Vec<(&'static str, Message)> {
         ("details_small", Message::Details(small())),
         ("details_full", Message::Details(full())),
         ("details_longest", Message::Details(longest())),
+        ("details_later", Message::Details(later())),
         ("hello", hello(None, 0, small())),
+        ("hello_later", hello(None, 0, later())),
         ("hello_echo", hello(Some(OTHER), 300, full())),
         ("challenge", challenge(None, None)),
         ("challenge_echo", challenge(Some(TOKEN), None)),

@@ -8,7 +8,6 @@
 //! there is no other, and sending the answer; the clock is read without one.
 
 use log::Level;
-use midge::wire::PROTOCOL;
 use midge::{Address, Duration, Instant, Node};
 use nix::errno::Errno;
 
@@ -84,8 +83,7 @@ impl Driver {
         let mut life = [0; 4];
         os::fill_random(&mut life).map_err(|error| cannot("get random numbers", error))?;
         events.begin(u32::from_le_bytes(life));
-        let about =
-            About { version: env!("CARGO_PKG_VERSION"), protocol: PROTOCOL, started: os::now() };
+        let about = About { version: env!("CARGO_PKG_VERSION"), started: os::now() };
         Ok(Self {
             poll,
             node,

@@ -32,8 +32,6 @@ mod tests;
 pub struct About {
     /// The version of the program.
     pub version: &'static str,
-    /// The protocol that it speaks.
-    pub protocol: u8,
     /// When it started.
     pub started: Instant,
 }

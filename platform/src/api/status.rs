@@ -31,7 +31,7 @@ pub(super) fn write_json(page: &mut Page<'_>, status: &Status<'_>, about: &About
     object.display("addr", &own.address);
     id(&mut object, own.id);
     object.text("version", about.version);
-    object.number("protocol", u64::from(about.protocol));
+    object.number("protocol", u64::from(status.protocol));
     object.number("epoch", own.incarnation.epoch);
     object.number("refutation", u64::from(own.incarnation.refutation));
     object.text("state", own.state.name());
@@ -74,7 +74,7 @@ pub(super) fn write_text(page: &mut Page<'_>, status: &Status<'_>, about: &About
         id => line(page, "id").hex(id, 16),
     }
     let Status { alive, suspect, failed, left, .. } = status;
-    let (version, protocol) = (about.version, about.protocol);
+    let (version, protocol) = (about.version, status.protocol);
     put(line(page, "version"), &format_args!("{version} (protocol {protocol})"));
     put(line(page, "incarnation"), &own.incarnation);
     put(line(page, "state"), &own.state);

@@ -10,7 +10,7 @@ use super::status::{write_json, write_text};
 use super::*;
 use crate::http::tests::harness::{Answer, Timed, World, get};
 
-const ABOUT: About = About { version: "1.2.3", protocol: 1, started: Instant::ZERO };
+const ABOUT: About = About { version: "1.2.3", started: Instant::ZERO };
 
 /// A node behind the API, and the nodes around it.
 struct Fleet {
@@ -455,6 +455,7 @@ fn the_longest_status_fits() {
         joined: false,
         isolated: true,
         leaving: true,
+        protocol: 255,
         period_ms: u32::MAX,
         seeds: &seeds,
     };

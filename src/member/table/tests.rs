@@ -37,6 +37,8 @@ struct TwinRow {
     state: State,
     incarnation: Incarnation,
     deadline: Option<Instant>,
+    /// The highest protocol that it speaks.
+    protocol: u8,
 }
 
 /// Rows in a plain list, and everything else worked out from them.
@@ -120,12 +122,14 @@ impl<const N: usize> Pair<N> {
         pair.table.reset((1, 2));
         let (address, incarnation, state) = (host(0), Incarnation::ZERO, State::Alive);
         assert_eq!(pair.table.insert(address, incarnation, state, pair.now), Some(Slot::OWN));
-        pair.twin.own = Some(TwinRow { address, state, incarnation, deadline: None });
+        pair.table.set_protocols(Slot::OWN, 1, 9);
+        pair.twin.own = Some(TwinRow { address, state, incarnation, deadline: None, protocol: 9 });
         pair
     }
 
+    /// Epochs are few, so that some follow upon themselves.
     fn incarnation(&mut self) -> Incarnation {
-        Incarnation { epoch: self.rng.next() >> 22, refutation: self.rng.below(3) }
+        Incarnation { epoch: self.rng.next() >> 62, refutation: self.rng.below(3) }
     }
 
     fn state(&mut self) -> State {
@@ -143,7 +147,7 @@ impl<const N: usize> Pair<N> {
         if full {
             self.twin.remove(evicted.unwrap());
         }
-        self.twin.put(TwinRow { address, state, incarnation, deadline: None });
+        self.twin.put(TwinRow { address, state, incarnation, deadline: None, protocol: 1 });
         let random = self.rng.next() as u32;
         self.table.settle_order(slot, random);
     }
@@ -152,7 +156,9 @@ impl<const N: usize> Pair<N> {
         let (incarnation, state) = (self.incarnation(), self.state());
         let row = self.twin.take(address);
         self.table.change(slot, incarnation, state, self.now);
-        self.twin.put(TwinRow { state, incarnation, ..row });
+        let same_life = row.incarnation.epoch == incarnation.epoch;
+        let protocol = if same_life { row.protocol } else { 1 };
+        self.twin.put(TwinRow { state, incarnation, protocol, ..row });
         let random = self.rng.next() as u32;
         self.table.settle_order(slot, random);
     }
@@ -162,9 +168,19 @@ impl<const N: usize> Pair<N> {
         let deadline = (self.rng.below(3) > 0).then_some(self.now + later);
         self.table.set_deadline(slot, deadline);
         let row = self.twin.take(address);
-        // As it was: the order of those who are gone does not change.
+        self.put_back(slot, TwinRow { deadline, ..row });
+    }
+
+    fn set_protocols(&mut self, slot: Slot, address: Address) {
+        let protocol = 1 + self.rng.below(6) as u8;
+        self.table.set_protocols(slot, 1, protocol);
+        let row = self.twin.take(address);
+        self.put_back(slot, TwinRow { protocol, ..row });
+    }
+
+    /// As it was: the order of those who are gone does not change.
+    fn put_back(&mut self, slot: Slot, row: TwinRow) {
         let at = self.twin_place(slot);
-        let row = TwinRow { deadline, ..row };
         match row.state {
             State::Alive | State::Suspect => self.twin.live.push(row),
             State::Failed => self.twin.failed.insert(at, row),
@@ -189,12 +205,13 @@ impl<const N: usize> Pair<N> {
             assert!(self.twin.rows().all(|row| row.address != address));
             return self.insert(address);
         };
-        match self.rng.below(8) {
+        match self.rng.below(9) {
             0 if !self.table.row(slot).is_live() && self.twin.pinned != Some(address) => {
                 self.table.remove(slot);
                 self.twin.remove(address);
             }
             0..=3 => self.change(slot, address),
+            8 => self.set_protocols(slot, address),
             4 => self.set_deadline(slot, address),
             5 => {
                 self.table.owe(slot, Flags::TELL);
@@ -236,6 +253,9 @@ impl<const N: usize> Pair<N> {
             }
         }
         assert_eq!((table.counts, table.digests), (counts, digests));
+        let live = twin.rows().filter(|row| row.state.is_live());
+        let protocol = live.map(|row| row.protocol).min().expect("the own row").min(4);
+        assert_eq!(table.protocol(), protocol);
         assert_eq!(table.digest(), digests.iter().fold(0, |sum: u32, d| sum.wrapping_add(*d)));
         assert_eq!(table.rows_from(0).count(), twin.rows().count());
         for number in 0..=2 * N as u32 {

@@ -35,8 +35,16 @@ pub(super) fn rumour(host: u8, incarnation: Incarnation, state: State) -> Rumour
 
 /// The details of a host whose life is numbered so.
 pub(super) fn details(life: u8) -> Details<'static> {
-    let (protocol_low, protocol_high, period_ms) = (1, 1, 1_000);
-    Details { life: [life; 4], id: 0, protocol_low, protocol_high, period_ms, name: "x", tags: "" }
+    Details {
+        life: [life; 4],
+        id: 0,
+        protocol_low: 1,
+        protocol_high: 1,
+        period_ms: 1_000,
+        name: "x",
+        tags: "",
+        later: &[],
+    }
 }
 
 /// A hello of a host that started so many seconds ago.

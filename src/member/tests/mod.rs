@@ -10,4 +10,5 @@ mod lone;
 mod probing;
 mod random;
 mod requests;
+mod upgrade;
 mod world;

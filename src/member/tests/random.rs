@@ -54,6 +54,7 @@ fn any_details(rng: &mut Rng) -> Details<'static> {
         protocol_high: 9,
         period_ms: 1_000 + rng.below(2),
         name: ["x", "yy", "zzz"][rng.below(3) as usize],
+        later: if rng.below(2) == 0 { &[] } else { &[1, 2, 3] },
         ..details(rng.below(3) as u8)
     }
 }

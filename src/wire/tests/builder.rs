@@ -34,6 +34,7 @@ const HELLO: Hello<'_> = Hello {
         period_ms: 60_000,
         name: "thirty-two-bytes-are-the-longest",
         tags: "zone=a,rack=17,this=makes-the-body-of-the-hello-longer-than-127-bytes-altogether-ok",
+        later: &[5; 3],
     },
 };
 

@@ -164,7 +164,14 @@ proptest! {
             echo: echo.map(Token),
             uptime_s,
             details: Details {
-                life, id, protocol_low, protocol_high: 255, period_ms, name: &name, tags: &tags,
+                life,
+                id,
+                protocol_low,
+                protocol_high: 255,
+                period_ms,
+                name: &name,
+                tags: &tags,
+                later: &[],
             },
         };
         let mut buffer = dirty(300);

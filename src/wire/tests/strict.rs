@@ -333,6 +333,23 @@ fn details_that_no_configuration_would_accept_are_malformed() {
 }
 
 #[test]
+fn only_who_speaks_a_later_protocol_has_more_to_say_in_details() {
+    for high in [2, 3, 255] {
+        for later in [&[0][..], &[0xff; 40]] {
+            let body = join(&[&details(1, high, PERIOD, b"a", b"k=v"), later]);
+            accepted(kind::DETAILS, &body);
+            accepted(kind::HELLO, &join(&[&[1; 4], &[0, 9], &body]));
+            let datagram = with_section(kind::DETAILS, &body);
+            let Some(Section::Details(read)) = open(CLUSTER, &datagram).unwrap().sections().next()
+            else {
+                panic!("details are what was sent");
+            };
+            assert_eq!((read.tags, read.later), ("k=v", later));
+        }
+    }
+}
+
+#[test]
 fn tags_of_128_bytes_are_the_longest() {
     for length in [128_usize, 129] {
         let body = join(&[

@@ -166,6 +166,7 @@ fn forge(rng: &mut Rng, advertised: Option<Address>) -> Vec<u8> {
         period_ms: 1_000,
         name: "stranger",
         tags: "",
+        later: &[],
     };
     match rng.below(4) {
         0 => {
