@@ -33,13 +33,13 @@ TINY_FLAGS := $(SYMBOLS) -Zunstable-options -Cpanic=immediate-abort -Zlocation-d
 	-Cllvm-args=-inline-call-penalty=100 -Clink-arg=-Wl,-Map=$(TINY).map
 BUILD_STD := -Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size
 
-.PHONY: help setup build test bench lint static tiny size firmware run doc clean
+.PHONY: help setup build test bench lint static tiny size firmware fuzz run doc clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 setup: ## install everything that any target needs
-	@.ci/setup base tests lint musl thumb nightly
+	@.ci/setup base tests lint musl thumb nightly fuzz
 
 build: ## the agent and the library, for development
 	@.ci/setup base
@@ -58,6 +58,7 @@ lint: ## formatting, clippy, documentation, licences and sources of dependencies
 	@.ci/setup base lint
 	cargo fmt --all --check
 	cargo fmt --check --manifest-path size-report/firmware/Cargo.toml
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy --test sim -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --package midge --no-deps
@@ -85,6 +86,10 @@ firmware: ## a Cortex-M4 image with membership only, to be measured
 size: static tiny firmware ## bytes by section and crate, against size-report/budget.toml
 	cargo run --quiet --package size-report -- size-report/budget.toml \
 		static=$(STATIC) tiny=$(TINY) firmware=$(FIRMWARE)
+
+fuzz: ## hostile input for the decoders, a whole node and the API, FUZZ_SECONDS (60) of each
+	@.ci/setup base nightly fuzz
+	.ci/fuzz
 
 run: ## three nodes on loopback with a live table, until Ctrl-C
 	@.ci/setup base

@@ -1,0 +1,157 @@
+//! The HTTP server of the local API over real socket pairs, with an application that answers
+//! whatever it is asked in each of the ways there are.
+//!
+//! The input is cut into pieces that a client sends one after the other, with time passing in
+//! between. Whatever it was: no slot is lost, and the next client is served.
+#![no_main]
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::rc::Rc;
+
+use libfuzzer_sys::fuzz_target;
+use midge::{Duration, Instant};
+use midge_agent::http::{
+    App, Buffers, ContentType, Cursor, Listener, Method, Next, Reply, Request, Server, StatusCode,
+};
+use midge_agent::poll::{Events, Poll, Token};
+use midge_agent::socket::Socket;
+use midge_fuzz::Input;
+use nix::errno::Errno;
+
+/// Yields the far ends of socket pairs; its bell is never rung, because the server tries to accept
+/// whenever it is told of an event.
+struct Pairs(Rc<RefCell<VecDeque<Socket>>>, UnixStream);
+
+impl Listener for Pairs {
+    fn accept(&self) -> Result<Socket, Errno> {
+        let next = self.0.borrow_mut().pop_front();
+        next.ok_or_else(|| {
+            let _ = (&self.1).read(&mut [0; 64]);
+            Errno::EAGAIN
+        })
+    }
+}
+
+impl AsFd for Pairs {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.1.as_fd()
+    }
+}
+
+struct Echo;
+
+impl App for Echo {
+    fn body_limit(&self, request: &Request<'_>) -> Option<usize> {
+        (request.method == Method::Post).then_some(64)
+    }
+
+    fn respond(&mut self, request: &Request<'_>, reply: &mut Reply<'_>) -> Next {
+        let mut space = [0; 32];
+        let argument = request.argument("a", &mut space);
+        if argument.is_err() {
+            reply.error(StatusCode::BadRequest, ContentType::Json, &"argument");
+            return Next::Done;
+        }
+        let fields = request.header("accept").count();
+        let page = reply.begin(StatusCode::Ok, ContentType::Text);
+        page.push(request.path.as_bytes());
+        page.push(request.body);
+        page.push(&[b'0' + (fields % 10) as u8]);
+        Next::Done
+    }
+
+    fn resume(&mut self, _: Cursor, _: &mut Reply<'_>) -> Next {
+        Next::Done
+    }
+}
+
+struct World {
+    poll: Poll,
+    events: Events,
+    server: Server<'static, Pairs>,
+    queue: Rc<RefCell<VecDeque<Socket>>>,
+    bell: UnixStream,
+    now: Instant,
+}
+
+impl World {
+    fn new() -> Self {
+        let poll = Poll::new().expect("a poll");
+        let queue = Rc::default();
+        let (near, bell) = UnixStream::pair().expect("a pair");
+        near.set_nonblocking(true).expect("a socket can be that");
+        let buffers = Box::leak(Box::new(Buffers::EMPTY));
+        let pairs = Pairs(Rc::clone(&queue), near);
+        let server = Server::new(pairs, buffers, &poll, Token(1)).expect("it is watched");
+        Self { poll, events: Events::new(), server, queue, bell, now: Instant::ZERO }
+    }
+
+    fn connect(&mut self) -> UnixStream {
+        let (ours, theirs) = UnixStream::pair().expect("a pair");
+        for end in [&ours, &theirs] {
+            end.set_nonblocking(true).expect("a socket can be that");
+        }
+        self.queue.borrow_mut().push_back(OwnedFd::from(theirs).into());
+        self.bell.write_all(b"!").expect("there is room");
+        self.settle();
+        ours
+    }
+
+    fn settle(&mut self) {
+        for _ in 0..10_000 {
+            self.poll.wait(&mut self.events, Some(Duration::ZERO)).expect("events");
+            let mut busy = false;
+            for event in self.events.iter() {
+                self.server.handle_event(&event);
+                busy = true;
+            }
+            if !self.server.run(self.now, &self.poll, &mut Echo) && !busy {
+                return;
+            }
+        }
+        panic!("the server is never done");
+    }
+}
+
+fn read(client: &mut UnixStream) -> Vec<u8> {
+    let mut answer = Vec::new();
+    let _ = client.read_to_end(&mut answer);
+    answer
+}
+
+thread_local! {
+    /// Kept from input to input: what one of them breaks shows in the next.
+    static WORLD: RefCell<World> = RefCell::new(World::new());
+}
+
+fuzz_target!(|input: &[u8]| {
+    WORLD.with_borrow_mut(|world| {
+        let mut client = world.connect();
+        let mut input = Input(input);
+        let pieces = input.byte() % 4 + 1;
+        for piece in (0..pieces).rev() {
+            let len = if piece == 0 { usize::MAX } else { usize::from(input.byte()) };
+            let _ = client.write(input.bytes(len));
+            world.settle();
+            read(&mut client);
+        }
+        drop(client);
+        world.now += Duration::from_millis(500);
+        world.settle();
+        let mut other = world.connect();
+        other
+            .write_all(b"GET /again HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            .expect("room");
+        world.settle();
+        let answer = read(&mut other);
+        assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{}", String::from_utf8_lossy(&answer));
+        assert!(answer.ends_with(b"/again0"), "{}", String::from_utf8_lossy(&answer));
+        drop(other);
+        world.settle();
+        assert_eq!(world.server.poll_timeout(), None, "a slot is held");
+    });
+});
