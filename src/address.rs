@@ -54,6 +54,15 @@ impl Address {
         &self.ip
     }
 
+    /// The octets and the port, little endian.
+    pub(crate) fn to_bytes(self) -> [u8; 18] {
+        let mut bytes = [0; 18];
+        let (octets, port) = bytes.split_at_mut(16);
+        octets.copy_from_slice(&self.ip);
+        port.copy_from_slice(&self.port.to_le_bytes());
+        bytes
+    }
+
     /// The IP address.
     pub fn ip(&self) -> IpAddr {
         match self.octets_v4() {

@@ -22,6 +22,7 @@ pub mod member;
 pub mod node;
 pub mod reject;
 pub mod rng;
+mod siphash;
 pub mod time;
 pub mod wire;
 

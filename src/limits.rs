@@ -53,7 +53,7 @@ pub const PROTOCOLS: usize = 4;
 pub const GOSSIP_FANOUT: usize = 3;
 
 /// Gossip ticks in a protocol period while there is news.
-pub const GOSSIP_TICKS_PER_PERIOD: u64 = 5;
+pub const GOSSIP_TICKS_PER_PERIOD: u32 = 5;
 
 /// Accusations of one sender that count in a protocol period.
 pub const ACCUSATIONS_PER_PERIOD: u8 = 8;

@@ -1,6 +1,7 @@
 //! Monotonic time as the driver measures it, in microseconds.
 //!
 //! The core never reads a clock. An [`Instant`] has no meaning outside the process that made it.
+//! Sums do not saturate: 64 bits of microseconds last for 584,000 years.
 
 use core::ops::{Add, AddAssign, Sub};
 
@@ -63,16 +64,24 @@ impl Duration {
         self.0 / 1_000
     }
 
-    /// `self * numerator / denominator`, rounded down; saturates. `denominator` is not 0.
-    pub const fn scale(self, numerator: u64, denominator: u64) -> Self {
-        Self(self.0.saturating_mul(numerator) / denominator)
+    /// `self * factor`; saturates.
+    #[inline(never)]
+    pub const fn times(self, factor: u32) -> Self {
+        Self(self.0.saturating_mul(factor as u64))
+    }
+
+    /// `self * numerator / denominator`, rounded down; the product saturates. `denominator` is not
+    /// 0.
+    #[inline(never)]
+    pub const fn scale(self, numerator: u32, denominator: u32) -> Self {
+        Self(self.times(numerator).0 / denominator as u64)
     }
 }
 
 impl Add<Duration> for Instant {
     type Output = Self;
     fn add(self, span: Duration) -> Self {
-        Self(self.0.saturating_add(span.0))
+        Self(self.0 + span.0)
     }
 }
 
@@ -92,6 +101,6 @@ impl Sub<Duration> for Instant {
 impl Add for Duration {
     type Output = Self;
     fn add(self, other: Self) -> Self {
-        Self(self.0.saturating_add(other.0))
+        Self(self.0 + other.0)
     }
 }

@@ -18,7 +18,7 @@ const LEFT_EXPIRES: Duration = Duration::from_secs(600);
 /// How long a row that was refused for want of room makes the table count as partial.
 const PARTIAL_FOR: Duration = Duration::from_secs(60);
 /// A node that has run for so many periods has met its earlier life, if the fleet knows of one.
-const SETTLED_PERIODS: u64 = 10;
+const SETTLED_PERIODS: u32 = 10;
 /// An epoch from here on (the year 2004) was read from a real clock.
 const EPOCH_OF_A_CLOCK: u64 = 1 << 40;
 /// How far ahead of this node's clock others may be, by hearsay.
@@ -267,7 +267,7 @@ impl<const N: usize> Swim<N> {
     /// Sees to it that extra gossip goes out while there is a reason.
     pub(super) fn arm_gossip(&mut self, now: Instant) {
         let news = !self.table.news.is_empty() || self.details_after <= now;
-        if news && self.has_company() && self.timers.get(Timer::Gossip).is_none() {
+        if news && self.has_company() && !self.timers.is_set(Timer::Gossip) {
             let tick = self.period.scale(1, GOSSIP_TICKS_PER_PERIOD);
             self.timers.set(Timer::Gossip, now + tick);
         }
@@ -332,7 +332,7 @@ impl<const N: usize> Swim<N> {
             return row.since + suspicion::minimum(self.period, live);
         }
         let span = suspicion::timeout(self.period, live, row.confirmations());
-        let end = row.since + span.scale(u64::from(self.health) + 1, 1);
+        let end = row.since + span.times(u32::from(self.health) + 1);
         end.max(self.slow_at.map_or(end, |slow_at| slow_at + span))
     }
 
@@ -345,7 +345,7 @@ impl<const N: usize> Swim<N> {
     /// How often a member is told that it is suspected. Its suspicion may last long when this node
     /// is not well, and be old news to everybody else.
     fn told_again_after(&self) -> Duration {
-        suspicion::minimum(self.period, self.table.live()).scale(3, 1)
+        suspicion::minimum(self.period, self.table.live()).times(3)
     }
 
     /// The deadline of a row has come: a suspicion ends, a dead row expires.
@@ -430,7 +430,7 @@ impl<const N: usize> Swim<N> {
     /// meanwhile the address stays one live member.
     fn meet_another_life(&mut self, now: Instant, heard: Incarnation) {
         let running = now.since(self.started.unwrap_or(now));
-        let settling = self.period.scale(SETTLED_PERIODS, 1);
+        let settling = self.period.times(SETTLED_PERIODS);
         if self.synced && running > settling {
             let address = self.own().address;
             self.notices.conflict(now, address);

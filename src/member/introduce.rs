@@ -4,10 +4,6 @@
 //! be remembered of those who were challenged. It is sent to the address that a stranger claims,
 //! and only there; who gives it back can read what is sent to that address.
 
-use core::hash::Hasher;
-
-use siphasher::sip::SipHasher13;
-
 use super::incarnation::State;
 use super::row::{Flags, Slot};
 use super::swim::{JOIN_DELAY_FIRST, JOIN_DELAY_MAX, Leaving, Swim};
@@ -66,12 +62,11 @@ impl<const N: usize> Swim<N> {
     }
 
     fn token_of_span(&self, address: Address, span: u64) -> Token {
-        let mut hasher = SipHasher13::new_with_keys(self.secret.0, self.secret.1);
-        hasher.write(b"address");
-        hasher.write(address.octets());
-        hasher.write(&address.port().to_le_bytes());
-        hasher.write(&span.to_le_bytes());
-        Token((hasher.finish() as u32).to_le_bytes())
+        let mut of = [0; 26];
+        let (place, time) = of.split_at_mut(18);
+        place.copy_from_slice(&address.to_bytes());
+        time.copy_from_slice(&span.to_le_bytes());
+        self.secret_token(b"address", &of)
     }
 
     pub(super) fn is_token_of(&self, token: Option<Token>, address: Address, now: Instant) -> bool {
@@ -318,7 +313,7 @@ impl<const N: usize> Swim<N> {
             let half = self.join_delay.scale(1, 2);
             let random = self.jitter(self.join_delay);
             self.timers.set(Timer::Join, now + half + random);
-            self.join_delay = self.join_delay.scale(2, 1).min(JOIN_DELAY_MAX);
+            self.join_delay = self.join_delay.times(2).min(JOIN_DELAY_MAX);
         }
     }
 

@@ -110,7 +110,7 @@ impl<const N: usize> Swim<N> {
     }
 
     fn stretch(&self, span: Duration) -> Duration {
-        span.scale(u64::from(self.health) + 1, 1)
+        span.times(u32::from(self.health) + 1)
     }
 
     /// Begins a protocol period: the next member is pinged.

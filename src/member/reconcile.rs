@@ -55,11 +55,11 @@ impl Pull {
 /// An unanswered request is repeated so often.
 const TRIES: u8 = 3;
 /// Fresh rumours postpone a reconciliation for so many periods.
-const POSTPONED_PERIODS: u64 = 3;
+const POSTPONED_PERIODS: u32 = 3;
 /// Pairs whose reconciliations change nothing wait 2, 4, ... up to 2 to this many periods.
 const BACKOFF_MAX: u8 = 6;
 /// A peer that has not been read to its end by then is too slow, or means ill.
-const PULL_PERIODS: u64 = 20;
+const PULL_PERIODS: u32 = 20;
 const ALL_BUCKETS: u64 = u64::MAX;
 
 impl<const N: usize> Swim<N> {
@@ -76,7 +76,7 @@ impl<const N: usize> Swim<N> {
             return;
         }
         let since = *self.mismatch_since.get_or_insert(now);
-        let postponed = now.since(since) < self.period.scale(POSTPONED_PERIODS, 1);
+        let postponed = now.since(since) < self.period.times(POSTPONED_PERIODS);
         let news = !self.table.news.is_empty();
         let row = self.table.row(slot);
         if self.synced && (news && postponed || now < self.reconcile_after) || now < row.pull_after
@@ -101,7 +101,7 @@ impl<const N: usize> Swim<N> {
             return false;
         }
         let deadline = now + self.pull_timeout();
-        let end = now + self.period.scale(PULL_PERIODS, 1);
+        let end = now + self.period.times(PULL_PERIODS);
         let Some(place) = self.pulls.iter_mut().find(|pull| pull.stage == PullStage::Free) else {
             self.stats.overflows = self.stats.overflows.wrapping_add(1);
             return false;
@@ -111,7 +111,7 @@ impl<const N: usize> Swim<N> {
     }
 
     fn pull_timeout(&self) -> Duration {
-        self.ping_timeout().scale(u64::from(self.health) + 1, 1)
+        self.ping_timeout().times(u32::from(self.health) + 1)
     }
 
     /// A peer offers its bucket digests: it gets our rows of those that differ, and we read its.
@@ -179,7 +179,7 @@ impl<const N: usize> Swim<N> {
             return;
         }
         row.fruitless_pulls = (row.fruitless_pulls + 1).min(BACKOFF_MAX);
-        row.pull_after = now + period.scale(1 << row.fruitless_pulls, 1);
+        row.pull_after = now + period.times(1 << row.fruitless_pulls);
     }
 
     /// Requests that were not answered: repeated, then given up.

@@ -5,7 +5,7 @@ use crate::limits::CONFIRMATIONS;
 use crate::time::Duration;
 
 /// `floor(2^16 log2(n))`; `n` of at least 1.
-fn log2_q16(n: u32) -> u64 {
+fn log2_q16(n: u32) -> u32 {
     let whole = n.max(1).ilog2();
     // The mantissa in 1..2, as Q31; each squaring yields one more bit of the logarithm.
     let mut mantissa = (u64::from(n.max(1)) << 31) >> whole;
@@ -18,14 +18,14 @@ fn log2_q16(n: u32) -> u64 {
             fraction |= 1;
         }
     }
-    (u64::from(whole) << 16) | fraction
+    (whole << 16) | fraction
 }
 
 /// How often a rumour is sent: `ceil(3 log2(n + 1))`, for `n` live rows (SWIM section 4.1).
 pub(crate) fn transmit_limit(live: u32) -> u8 {
     // ceil(3 log2 m) = ceil(log2(m^3)), exactly.
-    let cube = (u128::from(live) + 1).pow(3);
-    let ceiling = u128::BITS - (cube - 1).leading_zeros();
+    let m = u64::from(live) + 1;
+    let ceiling = u64::BITS - (m * m * m - 1).leading_zeros();
     ceiling.max(1) as u8
 }
 
@@ -43,13 +43,13 @@ pub(crate) fn confirmations_needed(live: u32) -> u32 {
 pub(crate) fn timeout(period: Duration, live: u32, confirmations: u32) -> Duration {
     /// `2^16 / log2(10)`
     const LOG10_OF_2_Q16: u64 = 19_728;
-    let log10_q16 = (log2_q16(live + 1) * LOG10_OF_2_Q16) >> 16;
+    let log10_q16 = ((u64::from(log2_q16(live + 1)) * LOG10_OF_2_Q16) >> 16) as u32;
     let minimum = period.scale(log10_q16.max(1 << 16), 1 << 16);
     let needed = confirmations_needed(live);
     if confirmations >= needed {
         return minimum;
     }
-    let range = minimum.scale(5, 1);
+    let range = minimum.times(5);
     let shrunk = range.scale(log2_q16(confirmations + 1), log2_q16(needed + 1));
     Duration::from_micros(minimum.as_micros() + range.as_micros() - shrunk.as_micros())
 }
@@ -67,7 +67,7 @@ mod tests {
     fn logarithm_against_floating_point() {
         for n in 1..70_000_u32 {
             let exact = f64::from(n).log2() * 65_536.0;
-            let ours = log2_q16(n) as f64;
+            let ours = f64::from(log2_q16(n));
             assert!(ours <= exact + 1e-6 && exact - ours < 1.5, "{n}: {ours} for {exact}");
         }
     }

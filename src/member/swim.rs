@@ -1,9 +1,6 @@
 //! `Swim`: its state, its start, and the requests of the application.
 
-use core::hash::Hasher;
-
 use heapless::{Deque, String, Vec};
-use siphasher::sip::SipHasher13;
 
 use super::incarnation::{Incarnation, State};
 use super::introduce::Answer;
@@ -20,8 +17,9 @@ use crate::address::Address;
 use crate::config::{Config, ConfigError, validate_tags};
 use crate::limits::{ANSWERS, CLUSTER_NAME_BYTES, PULLS, RELAYS, SEEDS};
 use crate::rng::Rng;
+use crate::siphash::siphash_1_3;
 use crate::time::{Duration, Instant};
-use crate::wire::Token;
+use crate::wire::{Builder, Token};
 
 /// How far leaving has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -267,7 +265,7 @@ impl<const N: usize> Swim<N> {
         self.wanted_seeds |= 1 << at;
         self.join_delay = JOIN_DELAY_FIRST;
         self.timers.set(Timer::Join, now);
-        if self.heard.is_none() && self.timers.get(Timer::NoAnswer).is_none() {
+        if self.heard.is_none() && !self.timers.is_set(Timer::NoAnswer) {
             self.timers.set(Timer::NoAnswer, now + NO_ANSWER_AFTER);
         }
         Ok(())
@@ -385,16 +383,23 @@ impl<const N: usize> Swim<N> {
 
     /// A random span below `span`.
     pub(super) fn jitter(&mut self, span: Duration) -> Duration {
-        span.scale(u64::from(self.rng.below(1 << 16)), 1 << 16)
+        span.scale(self.rng.below(1 << 16), 1 << 16)
     }
 
     /// A token that nobody can guess and that was not drawn before.
     pub(super) fn draw_token(&mut self) -> Token {
         self.tokens_drawn += 1;
-        let mut hasher = SipHasher13::new_with_keys(self.secret.0, self.secret.1);
-        hasher.write(b"number");
-        hasher.write(&self.tokens_drawn.to_le_bytes());
-        Token((hasher.finish() as u32).to_le_bytes())
+        self.secret_token(b"number", &self.tokens_drawn.to_le_bytes())
+    }
+
+    /// A token that only this node can make of this: at most [`SECRET_BYTES`] in all.
+    #[inline(never)]
+    pub(super) fn secret_token(&self, purpose: &[u8], of: &[u8]) -> Token {
+        let mut text = [0; SECRET_BYTES];
+        let mut builder = Builder::new(&mut text);
+        let fits = builder.put_bytes(purpose) && builder.put_bytes(of);
+        debug_assert!(fits, "or tokens of different things would be the same");
+        Token((siphash_1_3(self.secret, builder.bytes()) as u32).to_le_bytes())
     }
 
     /// Which protocol period this is since the start, for counts by period; it wraps.
@@ -448,6 +453,9 @@ impl<const N: usize> Swim<N> {
         }
     }
 }
+
+/// The longest text that a token is made of: `address`, an address, and a time.
+const SECRET_BYTES: usize = 7 + 18 + 8;
 
 pub(super) const JOIN_DELAY_FIRST: Duration = Duration::from_millis(100);
 pub(super) const JOIN_DELAY_MAX: Duration = Duration::from_secs(10);

@@ -4,10 +4,7 @@
 //! the rows' addresses and states (index, probe order, counts, digests, deadlines, lists), so that
 //! there is one place where a row comes, changes and goes.
 
-use core::hash::Hasher;
-
 use heapless::Deque;
-use siphasher::sip::SipHasher13;
 
 use super::heap::Heap;
 use super::incarnation::{Incarnation, State};
@@ -18,6 +15,7 @@ use super::row::{Flags, Link, Row, Slot};
 use crate::address::Address;
 use crate::limits::{BUCKETS, FORGOTTEN_EVENTS, PROTOCOLS};
 use crate::rng::{Rng, mix};
+use crate::siphash::siphash_1_3;
 use crate::time::Instant;
 
 fn owed_link(row: &mut Row) -> &mut Link {
@@ -196,10 +194,7 @@ impl<const N: usize> Table<N> {
 
     /// A keyed hash of an address, which nobody outside can aim.
     pub(crate) fn keyed_hash(&self, address: Address) -> u64 {
-        let mut hasher = SipHasher13::new_with_keys(self.key.0, self.key.1);
-        hasher.write(address.octets());
-        hasher.write(&address.port().to_le_bytes());
-        hasher.finish()
+        siphash_1_3(self.key, &address.to_bytes())
     }
 
     fn head(&self, address: Address) -> usize {

@@ -8,7 +8,7 @@ use crate::limits::{GOSSIP_FANOUT, HEALTH_MAX};
 use crate::time::Instant;
 
 /// Without a word for so many periods, a node that knows others is isolated.
-const ISOLATED_PERIODS: u64 = 10;
+const ISOLATED_PERIODS: u32 = 10;
 /// Places in the order that one gossip tick looks at for missing details, and how many it asks.
 const DETAILS_LOOKED_AT: usize = 64;
 const DETAILS_ASKED: usize = 3;
@@ -82,7 +82,7 @@ impl<const N: usize> Swim<N> {
             self.notices.partial(false);
         }
         let silent_since = self.heard.or(self.started).unwrap_or(now);
-        let silent = now.since(silent_since) > self.period.scale(ISOLATED_PERIODS, 1);
+        let silent = now.since(silent_since) > self.period.times(ISOLATED_PERIODS);
         let knows_others = self.has_company() || self.table.count(State::Failed) > 0;
         if silent && knows_others && !self.isolated {
             self.isolated = true;

@@ -25,29 +25,41 @@ const COUNT: usize = Timer::NoAnswer as usize + 1;
 
 /// At most one deadline for each reason.
 #[derive(Debug)]
-pub(crate) struct Timers([Option<Instant>; COUNT]);
+pub(crate) struct Timers {
+    /// Which are set, as bits.
+    set: u8,
+    deadlines: [Instant; COUNT],
+}
 
 impl Timers {
-    pub(crate) const EMPTY: Self = Self([None; COUNT]);
+    pub(crate) const EMPTY: Self = Self { set: 0, deadlines: [Instant::ZERO; COUNT] };
 
-    pub(crate) const fn get(&self, timer: Timer) -> Option<Instant> {
-        self.0[timer as usize]
+    pub(crate) const fn is_set(&self, timer: Timer) -> bool {
+        self.set >> timer as u8 & 1 != 0
     }
 
+    pub(crate) const fn get(&self, timer: Timer) -> Option<Instant> {
+        if self.is_set(timer) { Some(self.deadlines[timer as usize]) } else { None }
+    }
+
+    #[inline(never)]
     pub(crate) const fn set(&mut self, timer: Timer, deadline: Instant) {
-        self.0[timer as usize] = Some(deadline);
+        self.set |= 1 << timer as u8;
+        self.deadlines[timer as usize] = deadline;
     }
 
     pub(crate) const fn clear(&mut self, timer: Timer) {
-        self.0[timer as usize] = None;
+        self.set &= !(1 << timer as u8);
     }
 
     /// The earliest deadline.
     pub(crate) fn next(&self) -> Option<Instant> {
-        self.0.iter().flatten().min().copied()
+        let set = |at: &usize| self.set >> at & 1 != 0;
+        (0..COUNT).filter(set).map(|at| self.deadlines[at]).min()
     }
 
     /// Whether the deadline has come; then it is cleared.
+    #[inline(never)]
     pub(crate) fn take(&mut self, timer: Timer, now: Instant) -> bool {
         let due = self.get(timer).is_some_and(|deadline| deadline <= now);
         if due {

@@ -180,7 +180,7 @@ fn a_probe_without_helpers_is_decided_within_its_period() {
             }
             let took = lone.now.since(begun);
             let period = Duration::from_millis(u64::from(period_ms));
-            let bound = period + late.scale(2, 1);
+            let bound = period + late.times(2);
             assert!(took <= bound, "{period_ms} ms, {late_us} us late: {took:?}");
             assert_eq!(lone.state(2), Some(State::Suspect));
         }
@@ -203,7 +203,7 @@ fn a_probe_with_silent_helpers_is_decided_within_its_period() {
             lone.send();
         }
         assert_eq!(lone.swim.stats().probes_failed, 1, "{late_us} us late");
-        assert!(lone.now.since(begun) <= Duration::from_secs(1) + late.scale(2, 1));
+        assert!(lone.now.since(begun) <= Duration::from_secs(1) + late.times(2));
     }
 }
 
