@@ -5,6 +5,7 @@ use super::row::{ACCUSERS, Flags, Row, Slot};
 use super::suspicion;
 use super::swim::{Leaving, Swim};
 use super::timers::Timer;
+use crate::event::Event;
 use crate::limits::{
     ACCUSATIONS_PER_PERIOD, EPOCH_HEARSAY_END, GOSSIP_TICKS_PER_PERIOD, HEALTH_MAX,
     REQUESTS_PER_PERIOD,
@@ -193,7 +194,7 @@ impl<const N: usize> Swim<N> {
     pub(super) fn refuse_row(&mut self, now: Instant) {
         self.stats.rows_refused = self.stats.rows_refused.wrapping_add(1);
         if self.partial_until.is_none() {
-            self.notices.partial(true);
+            self.notices.tell(Event::Partial(true));
         }
         self.partial_until = Some(now + PARTIAL_FOR);
     }
@@ -244,14 +245,14 @@ impl<const N: usize> Swim<N> {
         match self.table.row(slot).state {
             State::Alive => {
                 self.table.row_mut(slot).accusers = [None; ACCUSERS];
-                self.table.set_deadline(slot, None);
+                self.table.clear_deadline(slot);
             }
             State::Suspect => self.arm_suspicion(slot),
             State::Failed => {
                 self.knocked = None;
-                self.table.set_deadline(slot, Some(now + FAILED_EXPIRES));
+                self.table.set_deadline(slot, now + FAILED_EXPIRES);
             }
-            State::Left => self.table.set_deadline(slot, Some(now + LEFT_EXPIRES)),
+            State::Left => self.table.set_deadline(slot, now + LEFT_EXPIRES),
         }
         self.table.note_event(slot);
         self.details_after = self.details_after.min(now);
@@ -339,7 +340,7 @@ impl<const N: usize> Swim<N> {
     fn arm_suspicion(&mut self, slot: Slot) {
         let end = self.suspicion_end(slot);
         let told = self.table.row(slot).since + self.told_again_after();
-        self.table.set_deadline(slot, Some(end.min(told)));
+        self.table.set_deadline(slot, end.min(told));
     }
 
     /// How often a member is told that it is suspected. Its suspicion may last long when this node
@@ -358,14 +359,14 @@ impl<const N: usize> Swim<N> {
                 if end > now {
                     self.table.owe(slot, Flags::TELL);
                     let told = now + self.told_again_after();
-                    self.table.set_deadline(slot, Some(end.min(told)));
+                    self.table.set_deadline(slot, end.min(told));
                     return;
                 }
                 self.apply(now, slot, incarnation, State::Failed, None);
                 self.publish(slot, now);
             }
             State::Failed | State::Left => self.table.remove(slot),
-            State::Alive => self.table.set_deadline(slot, None),
+            State::Alive => self.table.clear_deadline(slot),
         }
     }
 
@@ -433,7 +434,7 @@ impl<const N: usize> Swim<N> {
         let settling = self.period.times(SETTLED_PERIODS);
         if self.synced && running > settling {
             let address = self.own().address;
-            self.notices.conflict(now, address);
+            self.notices.tell_rarely(now, Event::AddressConflict { address });
             if now < self.answer_life_after {
                 return;
             }

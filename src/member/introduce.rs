@@ -9,6 +9,7 @@ use super::row::{Flags, Slot};
 use super::swim::{JOIN_DELAY_FIRST, JOIN_DELAY_MAX, Leaving, Swim};
 use super::timers::Timer;
 use crate::address::Address;
+use crate::event::Event;
 use crate::limits::{HELLOS_PER_PERIOD, SEEDS_IN_PARALLEL};
 use crate::reject::Reject;
 use crate::time::{Duration, Instant};
@@ -121,7 +122,7 @@ impl<const N: usize> Swim<N> {
         hello: &Hello<'_>,
     ) -> Result<Option<Slot>, Reject> {
         if self.is_conflict(now, sender.address, hello) {
-            self.notices.conflict(now, sender.address);
+            self.notices.tell_rarely(now, Event::AddressConflict { address: sender.address });
             return Err(self.refuse(sender, Refusal::Conflict));
         }
         if !self.is_token_of(hello.echo, sender.address, now) {
@@ -138,7 +139,7 @@ impl<const N: usize> Swim<N> {
         let Some(slot) = self.meet(now, sender, header) else {
             if self.table.find(sender.address).is_none() && !header.leaving {
                 self.refuse_row(now);
-                self.notices.table_full(now, sender.address);
+                self.notices.tell_rarely(now, Event::TableFull { address: sender.address });
                 return Err(self.refuse(sender, Refusal::Full));
             }
             return Ok(None);
@@ -217,8 +218,8 @@ impl<const N: usize> Swim<N> {
             let ours = self.is_token_of(challenge.echo, from, now);
             if !ours && self.seed_of_token(challenge.echo, now).is_none() {
                 // Somebody else, at another source, said hello in the name of this address.
-                let own = self.own().address;
-                self.notices.conflict(now, own);
+                let address = self.own().address;
+                self.notices.tell_rarely(now, Event::AddressConflict { address });
                 return;
             }
             self.announce = true;
@@ -259,7 +260,8 @@ impl<const N: usize> Swim<N> {
             self.note_name_conflict(now, slot, details.name);
         }
         if u64::from(details.period_ms) != self.period.as_millis() {
-            self.notices.mismatch(now, address, details.period_ms);
+            let period_ms = details.period_ms;
+            self.notices.tell_rarely(now, Event::ParameterMismatch { address, period_ms });
         }
     }
 
@@ -268,7 +270,7 @@ impl<const N: usize> Swim<N> {
         let other = live.find(|(other, row)| *other != slot && row.name.as_str() == name);
         if let Some((_, other)) = other {
             let (first, second) = (other.address, self.table.row(slot).address);
-            self.notices.name_conflict(now, first, second);
+            self.notices.tell_rarely(now, Event::NameConflict { first, second });
         }
     }
 
@@ -282,7 +284,8 @@ impl<const N: usize> Swim<N> {
             if !self.has_company() && self.seeds.len() == 1 {
                 self.timers.set(Timer::Join, now + JOIN_DELAY_MAX);
             }
-            self.notices.refused(now, by, refused.reason);
+            let reason = refused.reason;
+            self.notices.tell_rarely(now, Event::Refused { by, reason });
         }
     }
 
@@ -339,7 +342,7 @@ impl<const N: usize> Swim<N> {
     /// Joining, and nobody has said a word.
     pub(super) fn no_answer_due(&mut self, now: Instant) {
         if !self.has_company() && self.heard.is_none() && !self.seeds.is_empty() {
-            self.notices.no_answer = true;
+            self.notices.tell(Event::NoAnswer);
             self.timers.set(Timer::NoAnswer, now + NO_ANSWER_AGAIN);
         }
     }

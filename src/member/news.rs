@@ -2,7 +2,7 @@
 
 use super::incarnation::State;
 use super::list::List;
-use super::row::{Link, Row, Slot};
+use super::row::{Kind, Row, Slot};
 use crate::limits::TRANSMITS_MAX;
 
 /// One list for each number of transmissions so far; the ones sent least go first.
@@ -10,10 +10,6 @@ use crate::limits::TRANSMITS_MAX;
 pub(crate) struct News {
     sent: [List; TRANSMITS_MAX + 1],
     len: u32,
-}
-
-fn link(row: &mut Row) -> &mut Link {
-    &mut row.news
 }
 
 impl News {
@@ -29,18 +25,23 @@ impl News {
         self.remove(rows, slot);
         rows[slot.index()].sent = 0;
         if rows[slot.index()].state == State::Left {
-            self.sent[0].push_first(rows, slot, link);
+            self.sent[0].push_first(rows, slot, Kind::News);
         } else {
-            self.sent[0].push(rows, slot, link);
+            self.sent[0].push(rows, slot, Kind::News);
         }
         self.len += 1;
     }
 
+    /// Whether the row has news.
+    pub(crate) fn holds(&self, rows: &[Row], slot: Slot) -> bool {
+        let sent = usize::from(rows[slot.index()].sent);
+        self.sent[sent].holds(rows, slot, Kind::News)
+    }
+
     /// Takes the row's news away, if it has any.
     pub(crate) fn remove(&mut self, rows: &mut [Row], slot: Slot) {
-        let row = &rows[slot.index()];
-        if row.news.linked {
-            self.sent[usize::from(row.sent)].remove(rows, slot, link);
+        let sent = usize::from(rows[slot.index()].sent);
+        if self.sent[sent].remove(rows, slot, Kind::News) {
             self.len -= 1;
         }
     }
@@ -61,7 +62,8 @@ impl News {
             let end_of_next = self.sent[sent + 1].last();
             let mut next = if end.is_some() { self.sent[sent].first() } else { None };
             while let Some(slot) = next {
-                next = if Some(slot) == end { None } else { rows[slot.index()].news.next };
+                let link = rows[slot.index()].links[Kind::News as usize];
+                next = if Some(slot) == end { None } else { link.next };
                 match send(rows, slot) {
                     Some(true) => self.count_sent(rows, slot, limit),
                     Some(false) => {}
@@ -78,7 +80,7 @@ impl News {
         row.sent += 1;
         let sent = row.sent;
         if sent < limit && usize::from(sent) < TRANSMITS_MAX {
-            self.sent[usize::from(sent)].push(rows, slot, link);
+            self.sent[usize::from(sent)].push(rows, slot, Kind::News);
             self.len += 1;
         }
     }

@@ -8,43 +8,40 @@ use crate::address::Address;
 use crate::event::{Change, Event};
 use crate::limits::NOISY_SOURCES;
 use crate::time::{Duration, Instant};
-use crate::wire::Refusal;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Something that is reported at most once a minute.
-#[derive(Clone, Copy, Debug)]
-struct Rare<T> {
-    pending: Option<T>,
-    quiet_until: Instant,
+/// How many places there are for [`place_of`].
+const PLACES: usize = 10;
+
+/// Where an event that concerns the node waits to be read; those that come first are read first.
+/// `None` for those that are made when they are read.
+const fn place_of(event: &Event) -> Option<usize> {
+    Some(match event {
+        Event::Left => 0,
+        Event::Isolated => 1,
+        Event::NoAnswer => 2,
+        Event::Partial(_) => 3,
+        Event::AddressConflict { .. } => 4,
+        Event::NameConflict { .. } => 5,
+        Event::ParameterMismatch { .. } => 6,
+        Event::TableFull { .. } => 7,
+        Event::Refused { .. } => 8,
+        Event::ForeignCluster { .. } => 9,
+        Event::Joined | Event::Member { .. } => return None,
+    })
 }
 
-impl<T> Rare<T> {
-    const NONE: Self = Self { pending: None, quiet_until: Instant::ZERO };
+/// An event that is never noted; as bytes it is all zeroes.
+const NOTHING: Event = Event::Joined;
 
-    fn note(&mut self, now: Instant, what: T) {
-        if now >= self.quiet_until {
-            self.quiet_until = now + MINUTE;
-            self.pending = Some(what);
-        }
-    }
-}
-
-/// What concerns the node and not one row.
+/// What concerns the node and not one row: of each kind the last.
 #[derive(Debug)]
 pub(super) struct Notices {
     joined_told: bool,
-    pub(super) isolated: bool,
-    pub(super) left: bool,
-    became_partial: bool,
-    became_whole: bool,
-    pub(super) no_answer: bool,
-    conflict: Rare<Address>,
-    name_conflict: Rare<(Address, Address)>,
-    mismatch: Rare<(Address, u32)>,
-    table_full: Rare<Address>,
-    refused: Rare<(Address, Refusal)>,
-    foreign: Option<Address>,
+    /// `NOTHING` where there is none.
+    pending: [Event; PLACES],
+    quiet_until: [Instant; PLACES],
     /// Sources of bad packets that were reported, and until when they are not again.
     noisy: [(Address, Instant); NOISY_SOURCES],
 }
@@ -52,44 +49,28 @@ pub(super) struct Notices {
 impl Notices {
     pub(super) const NONE: Self = Self {
         joined_told: false,
-        isolated: false,
-        left: false,
-        became_partial: false,
-        became_whole: false,
-        no_answer: false,
-        conflict: Rare::NONE,
-        name_conflict: Rare::NONE,
-        mismatch: Rare::NONE,
-        table_full: Rare::NONE,
-        refused: Rare::NONE,
-        foreign: None,
+        pending: [NOTHING; PLACES],
+        quiet_until: [Instant::ZERO; PLACES],
         noisy: [(Address::NONE, Instant::ZERO); NOISY_SOURCES],
     };
 
-    /// The table became too small for the fleet, or holds it again; the last of the two counts.
-    pub(super) fn partial(&mut self, partial: bool) {
-        self.became_partial = partial;
-        self.became_whole = !partial;
+    /// Notes an event.
+    #[inline(never)]
+    pub(super) fn tell(&mut self, event: Event) {
+        if let Some(place) = place_of(&event) {
+            self.pending[place] = event;
+        }
     }
 
-    pub(super) fn conflict(&mut self, now: Instant, address: Address) {
-        self.conflict.note(now, address);
-    }
-
-    pub(super) fn name_conflict(&mut self, now: Instant, first: Address, second: Address) {
-        self.name_conflict.note(now, (first, second));
-    }
-
-    pub(super) fn mismatch(&mut self, now: Instant, address: Address, period_ms: u32) {
-        self.mismatch.note(now, (address, period_ms));
-    }
-
-    pub(super) fn table_full(&mut self, now: Instant, address: Address) {
-        self.table_full.note(now, address);
-    }
-
-    pub(super) fn refused(&mut self, now: Instant, by: Address, reason: Refusal) {
-        self.refused.note(now, (by, reason));
+    /// Notes an event of a kind that is reported at most once a minute.
+    #[inline(never)]
+    pub(super) fn tell_rarely(&mut self, now: Instant, event: Event) {
+        if let Some(place) = place_of(&event)
+            && now >= self.quiet_until[place]
+        {
+            self.quiet_until[place] = now + MINUTE;
+            self.tell(event);
+        }
     }
 
     /// A packet with a bad tag: reported once a minute a source, and of no more sources than are
@@ -101,43 +82,13 @@ impl Notices {
         }
         if let Some(place) = self.noisy.iter_mut().find(|(_, until)| *until <= now) {
             *place = (from, now + MINUTE);
-            self.foreign = Some(from);
+            self.tell(Event::ForeignCluster { from });
         }
     }
 
     fn next(&mut self) -> Option<Event> {
-        use core::mem::take;
-        if take(&mut self.left) {
-            return Some(Event::Left);
-        }
-        if take(&mut self.isolated) {
-            return Some(Event::Isolated);
-        }
-        if take(&mut self.no_answer) {
-            return Some(Event::NoAnswer);
-        }
-        if take(&mut self.became_partial) {
-            return Some(Event::Partial(true));
-        }
-        if take(&mut self.became_whole) {
-            return Some(Event::Partial(false));
-        }
-        if let Some(address) = self.conflict.pending.take() {
-            return Some(Event::AddressConflict { address });
-        }
-        if let Some((first, second)) = self.name_conflict.pending.take() {
-            return Some(Event::NameConflict { first, second });
-        }
-        if let Some((address, period_ms)) = self.mismatch.pending.take() {
-            return Some(Event::ParameterMismatch { address, period_ms });
-        }
-        if let Some(address) = self.table_full.pending.take() {
-            return Some(Event::TableFull { address });
-        }
-        if let Some((by, reason)) = self.refused.pending.take() {
-            return Some(Event::Refused { by, reason });
-        }
-        self.foreign.take().map(|from| Event::ForeignCluster { from })
+        let next = self.pending.iter_mut().find(|event| !matches!(**event, NOTHING))?;
+        Some(core::mem::replace(next, NOTHING))
     }
 }
 

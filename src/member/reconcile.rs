@@ -200,8 +200,8 @@ impl<const N: usize> Swim<N> {
         }
     }
 
-    pub(super) fn next_pull_deadline(&self) -> Option<Instant> {
+    pub(super) fn next_pull_deadline(&self) -> Instant {
         let active = self.pulls.iter().filter(|pull| pull.stage != PullStage::Free);
-        active.map(|pull| pull.deadline).min()
+        active.map(|pull| pull.deadline).fold(Instant::FAR_FUTURE, Instant::min)
     }
 }

@@ -114,11 +114,12 @@ impl<const N: usize> Swim<N> {
         })
     }
 
-    pub(super) fn next_relay_deadline(&self) -> Option<Instant> {
+    pub(super) fn next_relay_deadline(&self) -> Instant {
         let timed = |relay: &&Relay| {
             matches!(relay.stage, RelayStage::PingOwed | RelayStage::Waiting | RelayStage::Missed)
         };
-        self.relays.iter().filter(timed).map(|relay| relay.deadline).min()
+        let deadlines = self.relays.iter().filter(timed).map(|relay| relay.deadline);
+        deadlines.fold(Instant::FAR_FUTURE, Instant::min)
     }
 
     /// The number of a relayed ping that this address is still to answer.

@@ -77,16 +77,30 @@ impl Flags {
     }
 }
 
-/// Places in a doubly linked list of rows.
+/// The lists that a row may be in, in one of each kind at a time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    /// Rows with news.
+    News,
+    /// Rows that are owed a datagram.
+    Owed,
+    /// Rows that have something to tell the application.
+    Events,
+    /// The failed rows, or those that left.
+    Gone,
+}
+
+const KINDS: usize = Kind::Gone as usize + 1;
+
+/// The neighbours in a list of rows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Link {
     pub(crate) previous: Option<Slot>,
     pub(crate) next: Option<Slot>,
-    pub(crate) linked: bool,
 }
 
 impl Link {
-    pub(crate) const NONE: Self = Self { previous: None, next: None, linked: false };
+    pub(crate) const NONE: Self = Self { previous: None, next: None };
 }
 
 /// What is held about a member. All bytes zero when there is none.
@@ -139,11 +153,8 @@ pub(crate) struct Row {
     /// Its place + 1 in the probe order and in the deadline heap; 0 = none.
     pub(crate) order_at: u16,
     pub(crate) heap_at: u16,
-    pub(crate) news: Link,
-    pub(crate) owed: Link,
-    pub(crate) events: Link,
-    /// Among the failed rows, or those that left.
-    pub(crate) gone: Link,
+    /// By the kind of the list.
+    pub(crate) links: [Link; KINDS],
 
     pub(crate) name: String<NAME_BYTES, u8>,
     pub(crate) tags: String<TAGS_BYTES, u8>,
@@ -178,10 +189,7 @@ impl Row {
         chained: None,
         order_at: 0,
         heap_at: 0,
-        news: Link::NONE,
-        owed: Link::NONE,
-        events: Link::NONE,
-        gone: Link::NONE,
+        links: [Link::NONE; KINDS],
         name: String::new(),
         tags: String::new(),
     };

@@ -15,6 +15,7 @@ use super::timers::{Timer, Timers};
 use super::view::{ForgetError, JoinError, Member, Stats, Status};
 use crate::address::Address;
 use crate::config::{Config, ConfigError, validate_tags};
+use crate::event::Event;
 use crate::limits::{ANSWERS, CLUSTER_NAME_BYTES, PULLS, RELAYS, SEEDS};
 use crate::rng::Rng;
 use crate::siphash::siphash_1_3;
@@ -309,7 +310,7 @@ impl<const N: usize> Swim<N> {
     pub(super) fn finish_leaving(&mut self) {
         self.leaving = Leaving::Gone;
         self.timers = Timers::EMPTY;
-        self.notices.left = true;
+        self.notices.tell(Event::Left);
     }
 
     /// See [`Node::has_left`](crate::Node::has_left).

@@ -11,24 +11,12 @@ use super::incarnation::{Incarnation, State};
 use super::list::List;
 use super::news::News;
 use super::order::Order;
-use super::row::{Flags, Link, Row, Slot};
+use super::row::{Flags, Kind, Row, Slot};
 use crate::address::Address;
 use crate::limits::{BUCKETS, FORGOTTEN_EVENTS, PROTOCOLS};
 use crate::rng::{Rng, mix};
 use crate::siphash::siphash_1_3;
 use crate::time::Instant;
-
-fn owed_link(row: &mut Row) -> &mut Link {
-    &mut row.owed
-}
-
-fn gone_link(row: &mut Row) -> &mut Link {
-    &mut row.gone
-}
-
-fn event_link(row: &mut Row) -> &mut Link {
-    &mut row.events
-}
 
 /// The member table.
 #[derive(Debug)]
@@ -69,7 +57,8 @@ pub(crate) struct Forgotten {
 }
 
 /// Every bit of it depends on every bit of the address; the same on every node.
-fn address_hash(address: Address) -> u64 {
+#[inline(never)]
+fn address_hash(address: &Address) -> u64 {
     let (halves, _) = address.octets().as_chunks::<8>();
     let mut hash = 0x6D69_6467_6500_0001;
     for half in halves {
@@ -79,7 +68,7 @@ fn address_hash(address: Address) -> u64 {
 }
 
 /// The bucket of an address in the reconciliation, and what a live row adds to its digest.
-fn digest_of(address: Address, incarnation: Incarnation) -> (u8, u32) {
+fn digest_of(address: &Address, incarnation: Incarnation) -> (u8, u32) {
     let hash = address_hash(address);
     let sum = mix(mix(hash ^ incarnation.epoch) ^ u64::from(incarnation.refutation));
     ((hash >> 58) as u8, sum as u32)
@@ -91,7 +80,7 @@ fn place_of(protocol_high: u8) -> usize {
 }
 
 /// The bucket of an address.
-fn bucket_of(address: Address) -> u8 {
+fn bucket_of(address: &Address) -> u8 {
     (address_hash(address) >> 58) as u8
 }
 
@@ -141,10 +130,13 @@ impl<const N: usize> Table<N> {
         self.events_lost = 0;
     }
 
+    /// Not inlined, like its twin: where a row lies is worked out in many places, at 20 bytes each.
+    #[inline(never)]
     pub(crate) fn row(&self, slot: Slot) -> &Row {
         &self.rows[slot.index()]
     }
 
+    #[inline(never)]
     pub(crate) fn row_mut(&mut self, slot: Slot) -> &mut Row {
         &mut self.rows[slot.index()]
     }
@@ -226,12 +218,16 @@ impl<const N: usize> Table<N> {
     ) -> Option<Slot> {
         let slot = self.free_slot()?;
         let head = self.head(address);
-        let row = &mut self.rows[slot.index()];
-        *row = Row { address, state, incarnation, since: now, ..Row::EMPTY };
-        row.bucket = bucket_of(address);
-        row.chained = self.heads[head];
-        self.heads[head] = Some(slot);
-        self.enter(slot);
+        let first = self.heads[head].replace(slot);
+        // All else in it is empty.
+        let row = self.row_mut(slot);
+        row.address = address;
+        row.state = state;
+        row.incarnation = incarnation;
+        row.since = now;
+        row.bucket = bucket_of(&address);
+        row.chained = first;
+        self.count_row(slot, true);
         Some(slot)
     }
 
@@ -252,7 +248,10 @@ impl<const N: usize> Table<N> {
     /// The first row of the list that may be evicted.
     fn oldest(&self, list: List) -> Option<Slot> {
         let first = list.first()?;
-        if self.pinned == Some(first) { self.row(first).gone.next } else { Some(first) }
+        if self.pinned != Some(first) {
+            return Some(first);
+        }
+        self.row(first).links[Kind::Gone as usize].next
     }
 
     /// Whether a newcomer would find room.
@@ -268,7 +267,8 @@ impl<const N: usize> Table<N> {
             let row = self.row(*slot);
             row.is_used() && row.state == State::Failed
         });
-        held.and_then(|slot| self.row(slot).gone.previous).or(self.failed.last())
+        let older = held.and_then(|slot| self.row(slot).links[Kind::Gone as usize].previous);
+        older.or(self.failed.last())
     }
 
     /// Keeps the row from being evicted while it is worked on, and no other.
@@ -279,23 +279,21 @@ impl<const N: usize> Table<N> {
     /// Takes out a row that is not live. The node's own row is never taken out.
     pub(crate) fn remove(&mut self, slot: Slot) {
         debug_assert!(!self.row(slot).is_live() && slot != Slot::OWN);
-        self.exit(slot);
+        self.count_row(slot, false);
         self.deadlines.clear(&mut self.rows, slot);
         self.news.remove(&mut self.rows, slot);
-        if self.row(slot).owed.linked {
-            self.owed.remove(&mut self.rows, slot, owed_link);
-        }
-        if self.row(slot).events.linked {
-            self.events.remove(&mut self.rows, slot, event_link);
-        }
+        self.owed.remove(&mut self.rows, slot, Kind::Owed);
+        self.events.remove(&mut self.rows, slot, Kind::Events);
         self.unchain(slot);
         let &Row { address, state, incarnation, told, .. } = self.row(slot);
         let gone = Forgotten { address, state, incarnation };
         if told != 0 && self.forgotten.push_back(gone).is_err() {
             self.events_lost = self.events_lost.wrapping_add(1);
         }
-        self.rows[slot.index()] = Row { chained: self.free, ..Row::EMPTY };
-        self.free = Some(slot);
+        let next = self.free.replace(slot);
+        let row = self.row_mut(slot);
+        *row = Row::EMPTY;
+        row.chained = next;
     }
 
     fn unchain(&mut self, slot: Slot) {
@@ -324,8 +322,8 @@ impl<const N: usize> Table<N> {
         state: State,
         now: Instant,
     ) {
-        self.exit(slot);
-        let row = &mut self.rows[slot.index()];
+        self.count_row(slot, false);
+        let row = self.row_mut(slot);
         if row.state != state {
             row.since = now;
         }
@@ -342,18 +340,21 @@ impl<const N: usize> Table<N> {
         }
         row.incarnation = incarnation;
         row.state = state;
-        self.enter(slot);
+        self.count_row(slot, true);
     }
 
-    /// Counts a row in.
-    fn enter(&mut self, slot: Slot) {
+    /// Counts a row in, or out.
+    fn count_row(&mut self, slot: Slot, comes: bool) {
         let row = &self.rows[slot.index()];
-        self.counts[row.state as usize] += 1;
+        let by = if comes { 1 } else { -1 };
+        let count = &mut self.counts[row.state as usize];
+        *count = count.wrapping_add_signed(by.into());
         if row.state.is_live() {
-            let (bucket, sum) = digest_of(row.address, row.incarnation);
+            let (bucket, sum) = digest_of(&row.address, row.incarnation);
             let digest = &mut self.digests[usize::from(bucket)];
-            *digest = digest.wrapping_add(sum);
-            self.speakers[place_of(row.protocol_high)] += 1;
+            *digest = digest.wrapping_add(if comes { sum } else { sum.wrapping_neg() });
+            let speakers = &mut self.speakers[place_of(row.protocol_high)];
+            *speakers = speakers.wrapping_add_signed(by);
         }
         // An own row that has left is not evicted.
         let gone = match row.state {
@@ -361,22 +362,10 @@ impl<const N: usize> Table<N> {
             State::Left if slot != Slot::OWN => &mut self.left,
             State::Alive | State::Suspect | State::Left => return,
         };
-        gone.push(&mut self.rows, slot, gone_link);
-    }
-
-    /// Counts a row out.
-    fn exit(&mut self, slot: Slot) {
-        let row = &self.rows[slot.index()];
-        self.counts[row.state as usize] -= 1;
-        if row.state.is_live() {
-            let (bucket, sum) = digest_of(row.address, row.incarnation);
-            let digest = &mut self.digests[usize::from(bucket)];
-            *digest = digest.wrapping_sub(sum);
-            self.speakers[place_of(row.protocol_high)] -= 1;
-        }
-        if row.gone.linked {
-            let gone = if row.state == State::Failed { &mut self.failed } else { &mut self.left };
-            gone.remove(&mut self.rows, slot, gone_link);
+        if comes {
+            gone.push(&mut self.rows, slot, Kind::Gone);
+        } else {
+            gone.remove(&mut self.rows, slot, Kind::Gone);
         }
     }
 
@@ -391,12 +380,15 @@ impl<const N: usize> Table<N> {
         }
     }
 
-    /// Sets or takes away the deadline of a row.
-    pub(crate) fn set_deadline(&mut self, slot: Slot, deadline: Option<Instant>) {
-        match deadline {
-            Some(deadline) => self.deadlines.set(&mut self.rows, slot, deadline),
-            None => self.deadlines.clear(&mut self.rows, slot),
-        }
+    /// Sets the deadline of a row.
+    #[inline(never)]
+    pub(crate) fn set_deadline(&mut self, slot: Slot, deadline: Instant) {
+        self.deadlines.set(&mut self.rows, slot, deadline);
+    }
+
+    /// Takes away the deadline of a row.
+    pub(crate) fn clear_deadline(&mut self, slot: Slot) {
+        self.deadlines.clear(&mut self.rows, slot);
     }
 
     /// The earliest deadline of a row, and which.
@@ -412,6 +404,11 @@ impl<const N: usize> Table<N> {
     /// What `describe` says of a row, given all of them.
     pub(crate) fn rumour<R>(&self, slot: Slot, describe: impl FnOnce(&[Row], Slot) -> R) -> R {
         describe(&self.rows, slot)
+    }
+
+    /// Whether the row has news.
+    pub(crate) fn has_news(&self, slot: Slot) -> bool {
+        self.news.holds(&self.rows, slot)
     }
 
     /// Takes the row's news back.
@@ -433,22 +430,20 @@ impl<const N: usize> Table<N> {
     /// Notes that a datagram is owed to the row, for this reason.
     pub(crate) fn owe(&mut self, slot: Slot, what: Flags) {
         self.rows[slot.index()].flags.set(what);
-        if !self.rows[slot.index()].owed.linked && slot != Slot::OWN {
-            self.owed.push(&mut self.rows, slot, owed_link);
+        if slot != Slot::OWN {
+            self.owed.push(&mut self.rows, slot, Kind::Owed);
         }
     }
 
     /// The next row that is owed a datagram.
     pub(crate) fn next_owed(&mut self) -> Option<Slot> {
-        let slot = self.owed.first()?;
-        self.owed.remove(&mut self.rows, slot, owed_link);
-        Some(slot)
+        self.owed.pop(&mut self.rows, Kind::Owed)
     }
 
     /// Notes that the row has something to tell the application.
     pub(crate) fn note_event(&mut self, slot: Slot) {
-        if !self.rows[slot.index()].events.linked && slot != Slot::OWN {
-            self.events.push(&mut self.rows, slot, event_link);
+        if slot != Slot::OWN {
+            self.events.push(&mut self.rows, slot, Kind::Events);
         }
     }
 
@@ -459,9 +454,7 @@ impl<const N: usize> Table<N> {
 
     /// The next row that has something to tell.
     pub(crate) fn next_event(&mut self) -> Option<Slot> {
-        let slot = self.events.first()?;
-        self.events.remove(&mut self.rows, slot, event_link);
-        Some(slot)
+        self.events.pop(&mut self.rows, Kind::Events)
     }
 }
 

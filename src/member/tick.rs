@@ -1,9 +1,10 @@
 //! Time passes.
 
 use super::incarnation::State;
-use super::row::Flags;
+use super::row::{Flags, Slot};
 use super::swim::{Leaving, Swim};
 use super::timers::Timer;
+use crate::event::Event;
 use crate::limits::{GOSSIP_FANOUT, HEALTH_MAX};
 use crate::time::Instant;
 
@@ -20,9 +21,9 @@ impl<const N: usize> Swim<N> {
         if !self.is_running() {
             return None;
         }
-        let rows = self.table.first_deadline().map(|(deadline, _)| deadline);
-        let others = [self.timers.next(), self.next_relay_deadline(), self.next_pull_deadline()];
-        others.into_iter().flatten().chain(rows).min()
+        let rows = self.table.first_deadline().map_or(Instant::FAR_FUTURE, |(due, _)| due);
+        let own = self.timers.next().min(self.next_relay_deadline()).min(self.next_pull_deadline());
+        Some(rows.min(own)).filter(|due| *due < Instant::FAR_FUTURE)
     }
 
     /// See [`Node::handle_timeout`](crate::Node::handle_timeout).
@@ -79,14 +80,14 @@ impl<const N: usize> Swim<N> {
         self.hellos = 0;
         if self.partial_until.is_some_and(|until| until <= now) && self.table.has_room() {
             self.partial_until = None;
-            self.notices.partial(false);
+            self.notices.tell(Event::Partial(false));
         }
         let silent_since = self.heard.or(self.started).unwrap_or(now);
         let silent = now.since(silent_since) > self.period.times(ISOLATED_PERIODS);
         let knows_others = self.has_company() || self.table.count(State::Failed) > 0;
         if silent && knows_others && !self.isolated {
             self.isolated = true;
-            self.notices.isolated = true;
+            self.notices.tell(Event::Isolated);
         }
         self.arm_gossip(now);
     }
@@ -96,7 +97,7 @@ impl<const N: usize> Swim<N> {
         if len == 0 {
             return;
         }
-        if self.leaving == Leaving::Lingers && !self.own().news.linked {
+        if self.leaving == Leaving::Lingers && !self.table.has_news(Slot::OWN) {
             self.finish_leaving();
             return;
         }

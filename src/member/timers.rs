@@ -52,10 +52,11 @@ impl Timers {
         self.set &= !(1 << timer as u8);
     }
 
-    /// The earliest deadline.
-    pub(crate) fn next(&self) -> Option<Instant> {
+    /// The earliest deadline; the far future if none is set.
+    pub(crate) fn next(&self) -> Instant {
         let set = |at: &usize| self.set >> at & 1 != 0;
-        (0..COUNT).filter(set).map(|at| self.deadlines[at]).min()
+        let deadlines = (0..COUNT).filter(set).map(|at| self.deadlines[at]);
+        deadlines.fold(Instant::FAR_FUTURE, Instant::min)
     }
 
     /// Whether the deadline has come; then it is cleared.

@@ -20,11 +20,11 @@ fn digests_are_those_of_the_specification() {
         let [address, epoch, refutation, hash, bucket, digest] = cells[..] else { panic!("{row}") };
         let address = Address::from(address.parse::<SocketAddr>().unwrap());
         let (epoch, refutation) = (epoch.parse().unwrap(), refutation.parse().unwrap());
-        assert_eq!(address_hash(address), u64::from_str_radix(hash, 16).unwrap(), "{row}");
-        assert_eq!(bucket_of(address), bucket.parse().unwrap(), "{row}");
-        let expected = (bucket_of(address), u32::from_str_radix(digest, 16).unwrap());
+        assert_eq!(address_hash(&address), u64::from_str_radix(hash, 16).unwrap(), "{row}");
+        assert_eq!(bucket_of(&address), bucket.parse().unwrap(), "{row}");
+        let expected = (bucket_of(&address), u32::from_str_radix(digest, 16).unwrap());
         let incarnation = Incarnation { epoch, refutation };
-        assert_eq!(digest_of(address, incarnation), expected, "{row}");
+        assert_eq!(digest_of(&address, incarnation), expected, "{row}");
         checked += 1;
     }
     assert_eq!(checked, 6);
@@ -166,7 +166,10 @@ impl<const N: usize> Pair<N> {
     fn set_deadline(&mut self, slot: Slot, address: Address) {
         let later = Duration::from_micros(u64::from(self.rng.below(20)));
         let deadline = (self.rng.below(3) > 0).then_some(self.now + later);
-        self.table.set_deadline(slot, deadline);
+        match deadline {
+            Some(deadline) => self.table.set_deadline(slot, deadline),
+            None => self.table.clear_deadline(slot),
+        }
         let row = self.twin.take(address);
         self.put_back(slot, TwinRow { deadline, ..row });
     }
@@ -191,7 +194,7 @@ impl<const N: usize> Pair<N> {
     /// How many of its kind are before a row that is gone.
     fn twin_place(&self, slot: Slot) -> usize {
         let (mut at, mut before) = (slot, 0);
-        while let Some(previous) = self.table.row(at).gone.previous {
+        while let Some(previous) = self.table.row(at).links[Kind::Gone as usize].previous {
             (at, before) = (previous, before + 1);
         }
         before
@@ -247,7 +250,7 @@ impl<const N: usize> Pair<N> {
             assert_eq!((held.state, held.incarnation), (row.state, row.incarnation));
             counts[row.state as usize] += 1;
             if row.state.is_live() {
-                let (bucket, sum) = digest_of(row.address, row.incarnation);
+                let (bucket, sum) = digest_of(&row.address, row.incarnation);
                 let digest = &mut digests[usize::from(bucket)];
                 *digest = digest.wrapping_add(sum);
             }
