@@ -11,7 +11,7 @@ mod scenarios;
 use std::io::Write;
 
 use runner::{Scenario, check, replay};
-use scenarios::{churn, faulty, hostile, network, numbers, tables};
+use scenarios::{churn, faulty, hostile, network, numbers, tables, upgrade};
 
 /// Runs at N = 50 without a violation that CI owes.
 const SEEDS_AT_50: u64 = 300;
@@ -40,6 +40,13 @@ fn another_seed_gives_another_trace() {
 #[test]
 fn faulty_nodes_are_found() {
     faulty::all_are_found();
+}
+
+/// So can those of the protocol.
+#[test]
+fn impatient_nodes_are_found() {
+    upgrade::the_later_protocol_is_undone();
+    upgrade::impatience_is_found();
 }
 
 /// CI runs as many seeds at N = 50 as it owes; says how many, past the harness that keeps the
@@ -95,6 +102,7 @@ scenario_tests! {
     two_at_one_address: hostile::TWO_AT_ONE;
     recorded_datagrams: hostile::REPLAY;
     forged_introductions: hostile::FORGED;
+    upgrade_node_by_node: upgrade::NODE_BY_NODE;
 }
 
 #[test]

@@ -12,3 +12,4 @@ mod hostile;
 mod hostile_http;
 mod leave;
 mod unread;
+mod upgrade;

@@ -8,12 +8,15 @@
 //! - [`view`]: who agrees with whom, traffic, totals
 //! - [`hostile`]: what an attacker can do
 //! - [`faulty`]: nodes that break a rule on purpose: each check must find its own
+//! - [`later`]: nodes of a later build; [`dialect`]: the protocol that they speak
 //! - [`trace`]: the running hash, and the lines that a failure prints
 //!
 //! One seed decides everything: there is no wall clock, no thread and no hash map in here.
 
+pub(crate) mod dialect;
 pub(crate) mod faulty;
 pub(crate) mod hostile;
+pub(crate) mod later;
 pub(crate) mod machine;
 pub(crate) mod net;
 pub(crate) mod observe;
@@ -22,6 +25,7 @@ pub(crate) mod trace;
 pub(crate) mod view;
 pub(crate) mod world;
 
+pub(crate) use later::Build;
 pub(crate) use machine::Capacity;
 pub(crate) use net::Net;
 pub(crate) use process::{HostId, ProcessId};

@@ -10,9 +10,10 @@ use midge::rng::mix;
 use midge::{Address, Change, Event, Incarnation, State};
 
 use super::hostile::Recorded;
+use super::later::{Build, needs_later};
 use super::process::{HostId, Process, ProcessId, Seen};
 use super::trace::words;
-use super::world::{Violation, World};
+use super::world::{CLUSTERS, Violation, World};
 use super::{MS, SECOND};
 
 /// Wake-ups in any second of virtual time beyond which a node is busy for nothing: 5 gossip ticks,
@@ -112,7 +113,25 @@ impl World {
                 self.fail(process, format!("{to} gets more bytes than were sent in its name"));
             }
         }
+        self.judge_protocol(process, target, bytes);
         self.travel(host, target, address, bytes);
+    }
+
+    /// Whoever knows of a node of this build says nothing to it that it cannot understand.
+    fn judge_protocol(&mut self, by: ProcessId, to: HostId, bytes: &[u8]) {
+        let sender = &self.processes[by];
+        let cluster = CLUSTERS[usize::from(sender.cluster)];
+        if sender.build == Build::This || !needs_later(cluster, bytes) {
+            return;
+        }
+        let epoch = sender.seen(to).incarnation.epoch;
+        let knows_it = self.hosts[to].running.iter().any(|&p| {
+            let reader = &self.processes[p];
+            reader.build == Build::This && reader.own.iter().any(|own| own.epoch == epoch)
+        });
+        if knows_it {
+            self.fail(by, format!("it tells n{to} what that cannot understand"));
+        }
     }
 
     /// The way of a datagram through the network.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use midge::{Address, Incarnation, State};
 
+use super::later::Build;
 use super::machine::{Capacity, Machine};
 use super::net::between;
 use super::{Micros, SECOND};
@@ -92,6 +93,8 @@ pub(crate) struct Process {
     pub(crate) capacity: Capacity,
     /// It breaks a rule on purpose.
     pub(crate) faulty: bool,
+    /// Which program it runs.
+    pub(crate) build: Build,
     /// `None` once it has stopped.
     pub(crate) node: Option<Box<dyn Machine>>,
     pub(crate) leaving: bool,

@@ -1,15 +1,19 @@
 //! Virtual time, the queue of what happens next, starting and stopping of nodes.
 
+use std::cell::Cell;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::fmt;
+use std::rc::Rc;
 
 use midge::limits::MTU_BYTES;
 use midge::rng::Rng;
 use midge::{Address, Config, Event, Incarnation, Instant, Reject};
 
+use super::dialect::Heard;
 use super::faulty::{Fault, Faulty};
 use super::hostile::Recording;
+use super::later::{Build, Later};
 use super::machine::{self, Capacity};
 use super::net::{Net, between};
 use super::process::{Host, HostId, Meter, Process, ProcessId, SOCKET_DATAGRAMS, Slow};
@@ -95,12 +99,21 @@ pub(crate) struct Start {
     pub(crate) capacity: Option<Capacity>,
     /// A node that breaks a rule on purpose.
     pub(crate) fault: Option<Fault>,
+    /// The program that it runs.
+    pub(crate) build: Build,
 }
 
 impl Start {
     /// A node of the first cluster with these seeds.
     pub(crate) fn with_seeds(seeds: &[HostId]) -> Self {
-        Self { cluster: 0, seeds: seeds.to_vec(), epoch: Epoch::Clock, capacity: None, fault: None }
+        Self {
+            cluster: 0,
+            seeds: seeds.to_vec(),
+            epoch: Epoch::Clock,
+            capacity: None,
+            fault: None,
+            build: Build::This,
+        }
     }
 }
 
@@ -154,6 +167,8 @@ pub(crate) struct World {
     pub(crate) trace: Trace,
     pub(crate) totals: Totals,
     pub(crate) recording: Option<Recording>,
+    /// What nodes of a later build have heard of its protocol.
+    pub(crate) heard_later: Rc<Cell<Heard>>,
     pub(crate) events: BTreeMap<&'static str, u64>,
     /// Something changed that agreement depends on.
     pub(crate) changed: bool,
@@ -180,6 +195,7 @@ impl World {
             trace: Trace::new(Detail::from_environment()),
             totals: Totals::default(),
             recording: None,
+            heard_later: Rc::default(),
             events: BTreeMap::new(),
             changed: true,
             violation: None,
@@ -249,6 +265,9 @@ impl World {
         if let Some(fault) = start.fault {
             node = Box::new(Faulty::new(node, fault));
         }
+        if start.build != Build::This {
+            node = Box::new(Later::new(node, start.build, Rc::clone(&self.heard_later)));
+        }
         node.init(&config, entropy, node_seed, Instant::from_micros(clock_start))
             .expect("the simulator's configuration is valid");
         self.processes.push(Process {
@@ -262,6 +281,7 @@ impl World {
             exempt: false,
             partial: false,
             faulty: start.fault.is_some(),
+            build: start.build,
             slow: None,
             inbox: VecDeque::new(),
             started: self.now,
@@ -339,10 +359,10 @@ impl World {
 
     /// Ends a process without a word, as a crash and as its exit after leaving.
     pub(crate) fn stop(&mut self, process: ProcessId) {
-        let Process { host, capacity, .. } = self.processes[process];
+        let Process { host, capacity, faulty, build, .. } = self.processes[process];
         let Some(node) = self.processes[process].node.take() else { return };
         self.totals.add(&node.stats());
-        if !self.processes[process].faulty {
+        if !faulty && build == Build::This {
             machine::put(capacity, node);
         }
         self.hosts[host].running.retain(|&p| p != process);

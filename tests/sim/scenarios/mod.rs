@@ -7,6 +7,7 @@ pub(crate) mod hostile;
 pub(crate) mod network;
 pub(crate) mod numbers;
 pub(crate) mod tables;
+pub(crate) mod upgrade;
 
 use crate::harness::{
     HostId, MS, Micros, ProcessId, Rules, SECOND, Scope, Start, Violation, World,
