@@ -39,7 +39,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 setup: ## install everything that any target needs
-	@.ci/setup base tests lint musl thumb nightly fuzz
+	@.ci/setup base tests lint musl thumb i686 nightly fuzz
 
 build: ## the agent and the library, for development
 	@.ci/setup base
