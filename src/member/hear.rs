@@ -32,7 +32,7 @@ impl<const N: usize> Swim<N> {
         &mut self,
         now: Instant,
         sender: Slot,
-        rumour: Rumour,
+        rumour: &Rumour,
         reconciling: bool,
     ) -> bool {
         let own_statement = self.table.row(sender).address == rumour.address;
@@ -43,7 +43,7 @@ impl<const N: usize> Swim<N> {
             self.hear_about_self(now, sender, rumour.incarnation, rumour.state);
             return false;
         }
-        let slot = self.table.find(rumour.address);
+        let slot = self.table.find(&rumour.address);
         let held = slot.map(|slot| {
             let row = self.table.row(slot);
             (row.incarnation, row.state)
@@ -90,7 +90,7 @@ impl<const N: usize> Swim<N> {
         }
         // What a joiner reads in its first pages everybody else knows.
         let told = news && (self.synced || !reconciling);
-        if let Some(slot) = self.table.find(rumour.address).filter(|_| told) {
+        if let Some(slot) = self.table.find(&rumour.address).filter(|_| told) {
             self.publish(slot, now);
         }
         news
@@ -133,10 +133,11 @@ impl<const N: usize> Swim<N> {
 
     /// Who is counted as the accuser: the one that is named, if it is a live row, else who says
     /// so. What this node is said to have accused counts as the sender's.
-    fn accuser(&self, rumour: Rumour, sender: Slot) -> Slot {
+    fn accuser(&self, rumour: &Rumour, sender: Slot) -> Slot {
         rumour
             .accuser
-            .filter(|named| *named != rumour.address)
+            .as_ref()
+            .filter(|named| **named != rumour.address)
             .and_then(|named| self.table.find(named))
             .filter(|named| *named != Slot::OWN && self.table.row(*named).is_live())
             .unwrap_or(sender)
@@ -177,13 +178,13 @@ impl<const N: usize> Swim<N> {
     }
 
     /// A row for a member that was not known; not if every row is taken by a live member.
-    fn enlist(&mut self, now: Instant, rumour: Rumour, accuser: Slot) -> bool {
+    fn enlist(&mut self, now: Instant, rumour: &Rumour, accuser: Slot) -> bool {
         let Rumour { address, incarnation, state, .. } = rumour;
-        let Some(slot) = self.table.insert(address, incarnation, state, now) else {
+        let Some(slot) = self.table.insert(address, *incarnation, *state, now) else {
             self.refuse_row(now);
             return false;
         };
-        if state == State::Suspect {
+        if *state == State::Suspect {
             self.table.row_mut(slot).accusers[0] = Some(accuser);
         }
         self.settle(slot, now);
@@ -297,7 +298,7 @@ impl<const N: usize> Swim<N> {
     fn second_suspicion(&mut self, now: Instant, slot: Slot) {
         let row = self.table.row(slot);
         let suspect = row.state == State::Suspect;
-        if suspect && self.lifeguard && self.health == 0 && self.has_missed(now, row.address) {
+        if suspect && self.lifeguard && self.health == 0 && self.has_missed(now, &row.address) {
             self.accuse(now, slot);
         }
     }

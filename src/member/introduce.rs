@@ -58,11 +58,11 @@ pub(super) struct Sender {
 
 impl<const N: usize> Swim<N> {
     /// The token that proves to this node, for a while, that its holder is at this address.
-    pub(super) fn token_for(&self, address: Address, now: Instant) -> Token {
+    pub(super) fn token_for(&self, address: &Address, now: Instant) -> Token {
         self.token_of_span(address, now.as_micros() / TOKEN_SPAN.as_micros())
     }
 
-    fn token_of_span(&self, address: Address, span: u64) -> Token {
+    fn token_of_span(&self, address: &Address, span: u64) -> Token {
         let mut of = [0; 26];
         let (place, time) = of.split_at_mut(18);
         place.copy_from_slice(&address.to_bytes());
@@ -70,7 +70,12 @@ impl<const N: usize> Swim<N> {
         self.secret_token(b"address", &of)
     }
 
-    pub(super) fn is_token_of(&self, token: Option<Token>, address: Address, now: Instant) -> bool {
+    pub(super) fn is_token_of(
+        &self,
+        token: Option<Token>,
+        address: &Address,
+        now: Instant,
+    ) -> bool {
         let span = now.as_micros() / TOKEN_SPAN.as_micros();
         token == Some(self.token_of_span(address, span))
             || token == Some(self.token_of_span(address, span.saturating_sub(1)))
@@ -80,18 +85,18 @@ impl<const N: usize> Swim<N> {
     /// another address. It is then asked again at that one, and believed nothing yet.
     pub(super) fn seed_of_token(&self, token: Option<Token>, now: Instant) -> Option<usize> {
         token?;
-        self.seeds.iter().position(|seed| self.is_token_of(token, *seed, now))
+        self.seeds.iter().position(|seed| self.is_token_of(token, seed, now))
     }
 
     /// Notes an answer; when all places are taken it is dropped and counted, and the peer asks
     /// again.
-    pub(super) fn answer(&mut self, to: Address, fits: u16, what: Reply) {
-        if self.answers.push_back(Answer { to, fits, what }).is_err() {
+    pub(super) fn answer(&mut self, to: &Address, fits: u16, what: Reply) {
+        if self.answers.push_back(Answer { to: *to, fits, what }).is_err() {
             self.stats.overflows = self.stats.overflows.wrapping_add(1);
         }
     }
 
-    fn say_hello(&mut self, to: Address, echo: Option<Token>) {
+    fn say_hello(&mut self, to: &Address, echo: Option<Token>) {
         self.answer(to, u16::MAX, Reply::Hello { echo });
     }
 
@@ -117,18 +122,18 @@ impl<const N: usize> Swim<N> {
     pub(super) fn hear_hello(
         &mut self,
         now: Instant,
-        sender: Sender,
+        sender: &Sender,
         header: &Header,
         hello: &Hello<'_>,
     ) -> Result<Option<Slot>, Reject> {
-        if self.is_conflict(now, sender.address, hello) {
+        if self.is_conflict(now, &sender.address, hello) {
             self.notices.tell_rarely(now, Event::AddressConflict { address: sender.address });
             return Err(self.refuse(sender, Refusal::Conflict));
         }
-        if !self.is_token_of(hello.echo, sender.address, now) {
+        if !self.is_token_of(hello.echo, &sender.address, now) {
             let observed = (sender.source != sender.address).then_some(sender.source);
             let what = Reply::Challenge { echo: Some(hello.token), observed };
-            self.answer(sender.address, sender.bytes, what);
+            self.answer(&sender.address, sender.bytes, what);
             return Ok(None);
         }
         let own = self.own();
@@ -137,7 +142,7 @@ impl<const N: usize> Swim<N> {
             return Err(self.refuse(sender, Refusal::Protocol));
         }
         let Some(slot) = self.meet(now, sender, header) else {
-            if self.table.find(sender.address).is_none() && !header.leaving {
+            if self.table.find(&sender.address).is_none() && !header.leaving {
                 self.refuse_row(now);
                 self.notices.tell_rarely(now, Event::TableFull { address: sender.address });
                 return Err(self.refuse(sender, Refusal::Full));
@@ -147,20 +152,20 @@ impl<const N: usize> Swim<N> {
         self.store_details(now, slot, header, &hello.details);
         if header.wants_details {
             // It knows this node only by a challenge: now it is this node's turn.
-            self.say_hello(sender.address, Some(hello.token));
+            self.say_hello(&sender.address, Some(hello.token));
         }
         Ok(Some(slot))
     }
 
-    fn refuse(&mut self, sender: Sender, reason: Refusal) -> Reject {
+    fn refuse(&mut self, sender: &Sender, reason: Refusal) -> Reject {
         let refused = Refused { echo: sender.hello.unwrap_or_default(), reason };
-        self.answer(sender.source, sender.bytes, Reply::Refused { refused, ack: sender.ping });
+        self.answer(&sender.source, sender.bytes, Reply::Refused { refused, ack: sender.ping });
         Reject::Refused
     }
 
     /// Whether another node lives at this address: the row's last datagram came from another life
     /// after this one had begun.
-    fn is_conflict(&self, now: Instant, address: Address, hello: &Hello<'_>) -> bool {
+    fn is_conflict(&self, now: Instant, address: &Address, hello: &Hello<'_>) -> bool {
         let Some(slot) = self.table.find(address) else { return false };
         let row = self.table.row(slot);
         let other_life = row.life.is_some_and(|life| life != hello.details.life);
@@ -170,10 +175,10 @@ impl<const N: usize> Swim<N> {
 
     /// A stranger has proven that it is where it says: its row, unless there is no room or it is
     /// leaving.
-    pub(super) fn meet(&mut self, now: Instant, sender: Sender, header: &Header) -> Option<Slot> {
+    pub(super) fn meet(&mut self, now: Instant, sender: &Sender, header: &Header) -> Option<Slot> {
         let alias = self.alias_of(sender);
         let limit = self.epoch_limit(now);
-        let held = self.table.find(sender.address).filter(|slot| {
+        let held = self.table.find(&sender.address).filter(|slot| {
             // What nobody may repeat, no new life can exceed: the dead row makes room.
             let row = self.table.row(*slot);
             let buried = !row.is_live() && row.incarnation.epoch > limit;
@@ -182,12 +187,12 @@ impl<const N: usize> Swim<N> {
         if let Some(slot) = held {
             self.table.remove(slot);
         }
-        let slot = match self.table.find(sender.address) {
+        let slot = match self.table.find(&sender.address) {
             Some(slot) => slot,
             None if header.leaving => return None,
             None => {
                 let alive = State::Alive;
-                let slot = self.table.insert(sender.address, header.incarnation, alive, now)?;
+                let slot = self.table.insert(&sender.address, header.incarnation, alive, now)?;
                 self.change(slot, header.incarnation, alive, now);
                 self.publish(slot, now);
                 slot
@@ -205,15 +210,15 @@ impl<const N: usize> Swim<N> {
 
     /// A keyed hash of the source that speaks for another address; 0 for one that speaks for
     /// itself.
-    pub(super) fn alias_of(&self, sender: Sender) -> u32 {
+    pub(super) fn alias_of(&self, sender: &Sender) -> u32 {
         if sender.source == sender.address {
             return 0;
         }
-        self.table.keyed_hash(sender.source) as u32 | 1
+        self.table.keyed_hash(&sender.source) as u32 | 1
     }
 
     /// Somebody does not know this node and asks it to introduce itself.
-    pub(super) fn hear_challenge(&mut self, now: Instant, from: Address, challenge: Challenge) {
+    pub(super) fn hear_challenge(&mut self, now: Instant, from: &Address, challenge: &Challenge) {
         if challenge.observed.is_some() {
             let ours = self.is_token_of(challenge.echo, from, now);
             if !ours && self.seed_of_token(challenge.echo, now).is_none() {
@@ -275,7 +280,7 @@ impl<const N: usize> Swim<N> {
     }
 
     /// A seed refuses this node's hello.
-    pub(super) fn hear_refusal(&mut self, now: Instant, by: Address, refused: Refused) {
+    pub(super) fn hear_refusal(&mut self, now: Instant, by: &Address, refused: &Refused) {
         if let Some(at) = self.seed_of_token(Some(refused.echo), now) {
             self.heard = Some(now);
             self.wanted_seeds &= !(1 << at);
@@ -285,7 +290,7 @@ impl<const N: usize> Swim<N> {
                 self.timers.set(Timer::Join, now + JOIN_DELAY_MAX);
             }
             let reason = refused.reason;
-            self.notices.tell_rarely(now, Event::Refused { by, reason });
+            self.notices.tell_rarely(now, Event::Refused { by: *by, reason });
         }
     }
 
@@ -304,10 +309,10 @@ impl<const N: usize> Swim<N> {
             }
             let at = self.turn_of_seed();
             let seed = self.seeds[at];
-            if self.is_live(seed) {
+            if self.is_live(&seed) {
                 self.wanted_seeds &= !(1 << at);
             } else if alone || self.wanted_seeds >> at & 1 != 0 {
-                self.say_hello(seed, None);
+                self.say_hello(&seed, None);
                 asked += 1;
             }
         }
@@ -335,7 +340,7 @@ impl<const N: usize> Swim<N> {
         at
     }
 
-    fn is_live(&self, address: Address) -> bool {
+    fn is_live(&self, address: &Address) -> bool {
         self.table.find(address).is_some_and(|slot| self.table.row(slot).is_live())
     }
 
@@ -361,11 +366,12 @@ impl<const N: usize> Swim<N> {
         let failed = self.table.next_failed(self.knocked);
         let seed_first = self.rng.below(2) == 0 || failed.is_none();
         if let Some(seed) = self.dead_seed().filter(|_| seed_first) {
-            self.say_hello(seed, None);
+            self.say_hello(&seed, None);
         } else if let Some(slot) = failed {
             // The newest failure first, then older ones, then again.
             self.knocked = Some(slot);
-            self.say_hello(self.table.row(slot).address, None);
+            let to = self.table.row(slot).address;
+            self.say_hello(&to, None);
         }
     }
 
@@ -373,7 +379,7 @@ impl<const N: usize> Swim<N> {
     fn dead_seed(&mut self) -> Option<Address> {
         for _ in 0..self.seeds.len() {
             let at = self.turn_of_seed();
-            if !self.is_live(self.seeds[at]) {
+            if !self.is_live(&self.seeds[at]) {
                 return Some(self.seeds[at]);
             }
         }

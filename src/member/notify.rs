@@ -75,14 +75,14 @@ impl Notices {
 
     /// A packet with a bad tag: reported once a minute a source, and of no more sources than are
     /// remembered.
-    pub(super) fn noise(&mut self, now: Instant, from: Address) {
-        let known = |(source, until): &(Address, Instant)| *source == from && *until > now;
+    pub(super) fn noise(&mut self, now: Instant, from: &Address) {
+        let known = |(source, until): &(Address, Instant)| *source == *from && *until > now;
         if self.noisy.iter().any(known) {
             return;
         }
         if let Some(place) = self.noisy.iter_mut().find(|(_, until)| *until <= now) {
-            *place = (from, now + MINUTE);
-            self.tell(Event::ForeignCluster { from });
+            *place = (*from, now + MINUTE);
+            self.tell(Event::ForeignCluster { from: *from });
         }
     }
 
@@ -196,7 +196,7 @@ mod tests {
         let mut reported = 0;
         for round in 0..2_u16 {
             for port in 1..=1_000 {
-                notices.noise(now, Address::v4([10, 0, 0, 1], port));
+                notices.noise(now, &Address::v4([10, 0, 0, 1], port));
                 reported += u16::from(notices.next().is_some());
             }
             assert_eq!(usize::from(reported), NOISY_SOURCES * (usize::from(round) + 1));

@@ -32,7 +32,7 @@ pub(super) struct Probe {
     pub(super) sent: Option<Instant>,
     /// Who was asked; those whose bit is set in `owed` have still to be sent the request, those in
     /// `nacked` have answered that they got no answer.
-    pub(super) helpers: [Option<Address>; HELPERS],
+    pub(super) helpers: [Address; HELPERS],
     pub(super) owed: u8,
     pub(super) nacked: u8,
     /// The second ping has had its time then; helpers that are sooner with their nacks wait.
@@ -52,14 +52,14 @@ impl Probe {
         number: Token([0; 4]),
         ping_owed: false,
         sent: None,
-        helpers: [None; HELPERS],
+        helpers: [Address::NONE; HELPERS],
         owed: 0,
         nacked: 0,
         second_until: Instant::ZERO,
     };
 
     fn asked(&self) -> u8 {
-        self.helpers.iter().flatten().count() as u8
+        self.helpers.iter().filter(|helper| **helper != Address::NONE).count() as u8
     }
 }
 
@@ -151,16 +151,18 @@ impl<const N: usize> Swim<N> {
         self.probe.sent = None;
         let len = self.table.order.len();
         let start = self.rng.below(len as u32) as usize;
+        let mut helpers = [Address::NONE; HELPERS];
         let mut asked = 0;
         for step in 0..len.min(2 * HELPERS) {
             let Some(slot) = self.table.order.at((start + step) % len) else { continue };
             let row = self.table.row(slot);
             if asked < HELPERS && row.state == State::Alive && row.address != self.probe.target {
-                self.probe.helpers[asked] = Some(row.address);
-                self.probe.owed |= 1 << asked;
+                helpers[asked] = row.address;
                 asked += 1;
             }
         }
+        self.probe.helpers = helpers;
+        self.probe.owed = (1 << asked) - 1;
         // The probe ends with its period; called late, it gets the time that it needs.
         let shortest = now + self.stretch(self.ping_timeout());
         let end_of_period = self.timers.get(Timer::Period).unwrap_or(now).max(shortest);
@@ -170,18 +172,18 @@ impl<const N: usize> Swim<N> {
     }
 
     /// An ack came in, from the target or by way of a helper.
-    pub(super) fn hear_ack(&mut self, now: Instant, from: Address, number: Token) {
-        let asked = self.probe.helpers.contains(&Some(from));
+    pub(super) fn hear_ack(&mut self, now: Instant, from: &Address, number: Token) {
+        let asked = self.probe.helpers.contains(from);
         let expected = match self.probe.stage {
             Stage::Idle => false,
-            Stage::Direct => from == self.probe.target,
-            Stage::Indirect => from == self.probe.target || asked,
+            Stage::Direct => *from == self.probe.target,
+            Stage::Indirect => *from == self.probe.target || asked,
         };
         if !expected || number != self.probe.number {
             self.note_late(now, number);
             return;
         }
-        if from == self.probe.target
+        if *from == self.probe.target
             && self.probe.stage == Stage::Direct
             && let Some(sent) = self.probe.sent
         {
@@ -196,12 +198,12 @@ impl<const N: usize> Swim<N> {
     }
 
     /// A helper says that it got no answer either.
-    pub(super) fn hear_nack(&mut self, now: Instant, from: Address, number: Token) {
+    pub(super) fn hear_nack(&mut self, now: Instant, from: &Address, number: Token) {
         if self.probe.stage != Stage::Indirect || number != self.probe.number {
             self.note_late(now, number);
             return;
         }
-        let Some(at) = self.probe.helpers.iter().position(|helper| *helper == Some(from)) else {
+        let Some(at) = self.probe.helpers.iter().position(|helper| helper == from) else {
             return;
         };
         self.probe.nacked |= 1 << at;
@@ -237,13 +239,10 @@ impl<const N: usize> Swim<N> {
         self.note_health(worse.min(HEALTH_OF_SILENCE.saturating_sub(self.health)), 0);
         self.late[usize::from(self.next_late) % LATE] = Some(self.probe.number);
         self.next_late = self.next_late.wrapping_add(1);
-        let target = self.table.find(self.probe.target);
-        let helpers = self.probe.helpers;
-        self.end_probe();
-        if let Some(slot) = target {
+        if let Some(slot) = self.table.find(&self.probe.target) {
             self.accuse(now, slot);
-            for helper in helpers.into_iter().flatten() {
-                let Some(helper) = self.table.find(helper) else { continue };
+            for at in 0..HELPERS {
+                let Some(helper) = self.table.find(&self.probe.helpers[at]) else { continue };
                 if silent == asked && self.lifeguard {
                     self.accuse(now, helper);
                 } else {
@@ -252,6 +251,7 @@ impl<const N: usize> Swim<N> {
                 }
             }
         }
+        self.end_probe();
     }
 
     fn end_probe(&mut self) {
@@ -260,8 +260,8 @@ impl<const N: usize> Swim<N> {
     }
 
     /// The number of the ping that the member at this address is still to answer.
-    pub(super) fn pending_ping(&self, to: Address) -> Option<Token> {
-        let pending = self.probe.stage != Stage::Idle && self.probe.target == to;
+    pub(super) fn pending_ping(&self, to: &Address) -> Option<Token> {
+        let pending = self.probe.stage != Stage::Idle && self.probe.target == *to;
         pending.then_some(self.probe.number)
     }
 }

@@ -28,7 +28,7 @@ impl<const N: usize> Swim<N> {
         if !self.is_running() {
             return Ok(());
         }
-        let accepted = self.receive(now, from, bytes);
+        let accepted = self.receive(now, &from, bytes);
         self.table.pin(None);
         match accepted {
             Ok(()) => {
@@ -40,22 +40,22 @@ impl<const N: usize> Swim<N> {
                 let count = &mut self.stats.rejects[reject.index()];
                 *count = count.wrapping_add(1);
                 if reject == Reject::Tag {
-                    self.notices.noise(now, from);
+                    self.notices.noise(now, &from);
                 }
             }
         }
         accepted
     }
 
-    fn receive(&mut self, now: Instant, from: Address, bytes: &[u8]) -> Result<(), Reject> {
+    fn receive(&mut self, now: Instant, from: &Address, bytes: &[u8]) -> Result<(), Reject> {
         if !from.is_usable() {
             return Err(Reject::Source);
         }
-        if from == self.own().address {
+        if *from == self.own().address {
             return Err(Reject::Own);
         }
         let datagram = wire::open(&self.cluster, bytes)?;
-        let address = datagram.header.advertised.unwrap_or(from);
+        let address = datagram.header.advertised.unwrap_or(*from);
         let (mut ping, mut hello) = (None, None);
         for section in datagram.sections() {
             match section {
@@ -67,20 +67,20 @@ impl<const N: usize> Swim<N> {
         // `open` has checked the length: it fits.
         let bytes = bytes.len() as u16;
         let token = hello.map(|hello| hello.token);
-        let sender = Sender { address, source: from, bytes, ping, hello: token };
+        let sender = Sender { address, source: *from, bytes, ping, hello: token };
         if address == self.own().address {
             return self.hear_double(now, hello);
         }
-        let held = self.table.find(address);
+        let held = self.table.find(&address);
         let member = match hello {
             // An introduction comes first: it may be refused, and then nothing else counts.
-            Some(hello) => self.hear_hello(now, sender, &datagram.header, &hello)?,
-            None => held.filter(|slot| self.is_proven(*slot, sender)),
+            Some(hello) => self.hear_hello(now, &sender, &datagram.header, &hello)?,
+            None => held.filter(|slot| self.is_proven(*slot, &sender)),
         };
         match member {
-            Some(slot) => self.receive_from_member(now, slot, sender, &datagram),
+            Some(slot) => self.receive_from_member(now, slot, &sender, &datagram),
             None if hello.is_none() => {
-                return self.receive_from_stranger(now, held, sender, &datagram);
+                return self.receive_from_stranger(now, held, &sender, &datagram);
             }
             // Its hello is challenged.
             None => {}
@@ -99,7 +99,7 @@ impl<const N: usize> Swim<N> {
     }
 
     /// Whether the source may speak for this row.
-    fn is_proven(&self, slot: Slot, sender: Sender) -> bool {
+    fn is_proven(&self, slot: Slot, sender: &Sender) -> bool {
         let row = self.table.row(slot);
         row.is_live() && (sender.source == sender.address || row.alias == self.alias_of(sender))
     }
@@ -109,7 +109,7 @@ impl<const N: usize> Swim<N> {
         &mut self,
         now: Instant,
         held: Option<Slot>,
-        sender: Sender,
+        sender: &Sender,
         datagram: &Datagram<'_>,
     ) -> Result<(), Reject> {
         let mut proven = false;
@@ -118,24 +118,24 @@ impl<const N: usize> Swim<N> {
             match section {
                 Section::Challenge(challenge) => {
                     answers = true;
-                    let itself = self.is_token_of(challenge.echo, sender.address, now);
+                    let itself = self.is_token_of(challenge.echo, &sender.address, now);
                     proven = itself || self.seed_of_token(challenge.echo, now).is_some();
                     // A row only for whom this node knew: a seed may refuse the hello.
                     if itself && held.is_some() {
                         self.meet(now, sender, &datagram.header);
                     }
                     if proven {
-                        self.hear_challenge(now, sender.address, challenge);
+                        self.hear_challenge(now, &sender.address, &challenge);
                         self.hasten_join(now);
                     }
                 }
                 Section::Ack(number) => {
                     answers = true;
-                    self.hear_relayed_ack(sender.address, number);
+                    self.hear_relayed_ack(&sender.address, number);
                 }
                 Section::Refused(refused) => {
                     answers = true;
-                    self.hear_refusal(now, sender.address, refused);
+                    self.hear_refusal(now, &sender.address, &refused);
                 }
                 _ => {}
             }
@@ -150,7 +150,7 @@ impl<const N: usize> Swim<N> {
             // have moved. Else it is an address that this node has no reason to send to.
             let lives = held.is_some_and(|slot| self.table.row(slot).is_live());
             let to = if lives { sender.address } else { sender.source };
-            self.answer(to, sender.bytes, Reply::Challenge { echo: None, observed: None });
+            self.answer(&to, sender.bytes, Reply::Challenge { echo: None, observed: None });
         }
         Err(Reject::Unproven)
     }
@@ -159,7 +159,7 @@ impl<const N: usize> Swim<N> {
         &mut self,
         now: Instant,
         slot: Slot,
-        sender: Sender,
+        sender: &Sender,
         datagram: &Datagram<'_>,
     ) {
         let header = &datagram.header;
@@ -167,7 +167,7 @@ impl<const N: usize> Swim<N> {
         self.table.pin(Some(slot));
         self.hear_sender(now, slot, header);
         for section in datagram.sections() {
-            self.hear_section(now, slot, sender.address, header, section);
+            self.hear_section(now, slot, &sender.address, header, section);
         }
         // With a hello this asks for a hello in turn, which has been seen to.
         let asks = header.wants_details && sender.hello.is_none();
@@ -181,7 +181,7 @@ impl<const N: usize> Swim<N> {
         &mut self,
         now: Instant,
         slot: Slot,
-        from: Address,
+        from: &Address,
         header: &Header,
         section: Section<'_>,
     ) {
@@ -196,19 +196,19 @@ impl<const N: usize> Swim<N> {
             }
             Section::PingReq(request) => {
                 if self.may_ask(slot, now, COST_OF_PING) {
-                    self.hear_ping_req(now, from, request);
+                    self.hear_ping_req(now, from, &request);
                 }
             }
             Section::Nack(number) => self.hear_nack(now, from, number),
             Section::Rumours(rumours) => {
                 for rumour in rumours {
-                    self.hear(now, slot, rumour, false);
+                    self.hear(now, slot, &rumour, false);
                 }
             }
             Section::Details(details) => self.store_details(now, slot, header, &details),
             // Has been heard before all else.
             Section::Hello(_) => {}
-            Section::Challenge(challenge) => self.hear_challenge(now, from, challenge),
+            Section::Challenge(challenge) => self.hear_challenge(now, from, &challenge),
             Section::PageRequest(request) => {
                 if self.may_ask(slot, now, COST_OF_PAGE) {
                     self.hear_page_request(from, request);
@@ -220,7 +220,7 @@ impl<const N: usize> Swim<N> {
                     self.hear_buckets(now, from, buckets);
                 }
             }
-            Section::Refused(refused) => self.hear_refusal(now, from, refused),
+            Section::Refused(refused) => self.hear_refusal(now, from, &refused),
             Section::Unknown(_) => {
                 self.stats.unknown_sections = self.stats.unknown_sections.wrapping_add(1);
             }
@@ -235,7 +235,7 @@ impl<const N: usize> Swim<N> {
         let address = self.table.row(slot).address;
         let state = if header.leaving { State::Left } else { State::Alive };
         let incarnation = header.incarnation;
-        self.hear(now, slot, Rumour { address, incarnation, state, accuser: None }, false);
+        self.hear(now, slot, &Rumour { address, incarnation, state, accuser: None }, false);
         let row = self.table.row(slot);
         let is_news_to_it = incarnation < row.incarnation
             || (incarnation == row.incarnation && row.state != state && !header.leaving);

@@ -89,15 +89,16 @@ impl<const N: usize> Swim<N> {
             return;
         }
         let stage = if self.synced { PullStage::Offer } else { PullStage::Ask };
-        if self.begin_pull(now, row.address, stage, ALL_BUCKETS) {
+        let peer = row.address;
+        if self.begin_pull(now, &peer, stage, ALL_BUCKETS) {
             self.stats.reconciliations = self.stats.reconciliations.wrapping_add(1);
             self.reconcile_after = now + self.period;
         }
     }
 
     /// Starts to read a peer's table; not if that is under way, or too many others are being read.
-    fn begin_pull(&mut self, now: Instant, peer: Address, stage: PullStage, buckets: u64) -> bool {
-        if self.pulls.iter().any(|pull| pull.stage != PullStage::Free && pull.peer == peer) {
+    fn begin_pull(&mut self, now: Instant, peer: &Address, stage: PullStage, buckets: u64) -> bool {
+        if self.pulls.iter().any(|pull| pull.stage != PullStage::Free && pull.peer == *peer) {
             return false;
         }
         let deadline = now + self.pull_timeout();
@@ -106,7 +107,8 @@ impl<const N: usize> Swim<N> {
             self.stats.overflows = self.stats.overflows.wrapping_add(1);
             return false;
         };
-        *place = Pull { stage, peer, buckets, owed: true, tries: 1, deadline, end, ..Pull::FREE };
+        *place =
+            Pull { stage, peer: *peer, buckets, owed: true, tries: 1, deadline, end, ..Pull::FREE };
         true
     }
 
@@ -115,7 +117,7 @@ impl<const N: usize> Swim<N> {
     }
 
     /// A peer offers its bucket digests: it gets our rows of those that differ, and we read its.
-    pub(super) fn hear_buckets(&mut self, now: Instant, from: Address, theirs: Buckets<'_>) {
+    pub(super) fn hear_buckets(&mut self, now: Instant, from: &Address, theirs: Buckets<'_>) {
         let mut differ = 0;
         for (bucket, (ours, theirs)) in
             self.table.digests().iter().zip(theirs.digests()).enumerate()
@@ -131,7 +133,7 @@ impl<const N: usize> Swim<N> {
     }
 
     /// A peer asks for a page.
-    pub(super) fn hear_page_request(&mut self, from: Address, request: PageRequest) {
+    pub(super) fn hear_page_request(&mut self, from: &Address, request: PageRequest) {
         let PageRequest { buckets, first } = request;
         self.answer(from, u16::MAX, Reply::Page { buckets, first });
     }
@@ -149,7 +151,7 @@ impl<const N: usize> Swim<N> {
         let Some(at) = self.pulls.iter().position(expected) else { return };
         let mut changed = false;
         for row in page.rows {
-            changed |= self.hear(now, slot, row, true);
+            changed |= self.hear(now, slot, &row, true);
         }
         let deadline = now + self.pull_timeout();
         let pull = &mut self.pulls[at];
@@ -171,7 +173,7 @@ impl<const N: usize> Swim<N> {
     /// A peer's table has been read to its end, or is given up.
     fn end_pull(&mut self, now: Instant, at: usize) {
         let pull = core::mem::replace(&mut self.pulls[at], Pull::FREE);
-        let Some(slot) = self.table.find(pull.peer) else { return };
+        let Some(slot) = self.table.find(&pull.peer) else { return };
         let period = self.period;
         let row = self.table.row_mut(slot);
         if pull.changed {

@@ -48,9 +48,9 @@ impl Relay {
 
 impl<const N: usize> Swim<N> {
     /// A member asks this node to ping another.
-    pub(super) fn hear_ping_req(&mut self, now: Instant, requester: Address, request: PingReq) {
+    pub(super) fn hear_ping_req(&mut self, now: Instant, requester: &Address, request: &PingReq) {
         let PingReq { number: requested, target } = request;
-        if target == self.own().address || target == requester {
+        if *target == self.own().address || target == requester {
             return;
         }
         // Nobody makes this node send to an address that it does not hold: it says that it got no
@@ -69,19 +69,19 @@ impl<const N: usize> Swim<N> {
         };
         *place = Relay {
             stage: if held { RelayStage::PingOwed } else { RelayStage::NackOwed },
-            requester,
-            requested,
-            target,
+            requester: *requester,
+            requested: *requested,
+            target: *target,
             number,
             deadline: if held { now + wait } else { now },
         };
     }
 
     /// An ack may be that of a relayed ping.
-    pub(super) fn hear_relayed_ack(&mut self, from: Address, number: Token) {
+    pub(super) fn hear_relayed_ack(&mut self, from: &Address, number: Token) {
         for relay in &mut self.relays {
             let waiting = matches!(relay.stage, RelayStage::PingOwed | RelayStage::Waiting);
-            if waiting && relay.number == number && relay.target == from {
+            if waiting && relay.number == number && relay.target == *from {
                 relay.stage = RelayStage::AckOwed;
             }
         }
@@ -107,10 +107,10 @@ impl<const N: usize> Swim<N> {
     }
 
     /// Whether this node has pinged the member for another of late, in vain.
-    pub(super) fn has_missed(&self, now: Instant, target: Address) -> bool {
+    pub(super) fn has_missed(&self, now: Instant, target: &Address) -> bool {
         self.relays.iter().any(|relay| {
             let missed = matches!(relay.stage, RelayStage::NackOwed | RelayStage::Missed);
-            missed && relay.target == target && relay.deadline > now
+            missed && relay.target == *target && relay.deadline > now
         })
     }
 
@@ -123,8 +123,8 @@ impl<const N: usize> Swim<N> {
     }
 
     /// The number of a relayed ping that this address is still to answer.
-    pub(super) fn pending_relay(&self, to: Address) -> Option<Token> {
-        let waiting = |r: &&Relay| r.stage == RelayStage::Waiting && r.target == to;
+    pub(super) fn pending_relay(&self, to: &Address) -> Option<Token> {
+        let waiting = |r: &&Relay| r.stage == RelayStage::Waiting && r.target == *to;
         self.relays.iter().find(waiting).map(|relay| relay.number)
     }
 }

@@ -38,15 +38,47 @@ pub(super) enum Leaving {
 /// The same calls as [`Node`](crate::Node), which composes it with the rest; firmware that only
 /// wants membership drives this.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Swim<const N: usize> {
-    pub(super) table: Table<N>,
+    // In the order of their sizes and uses: what stands first is reached by shorter instructions.
     /// When the node was started; `None` before.
     pub(super) started: Option<Instant>,
-    pub(super) cluster: String<CLUSTER_NAME_BYTES, u8>,
     pub(super) period: Duration,
     pub(super) linger: Duration,
     pub(super) lifeguard: bool,
-    pub(super) life: [u8; 4],
+    pub(super) leaving: Leaving,
+    /// Lifeguard's local health multiplier: 0 is well.
+    pub(super) health: u8,
+    pub(super) isolated: bool,
+    /// Whether the table has once agreed with another's, or was pulled whole.
+    pub(super) synced: bool,
+    /// A peer saw another source address than the advertised one: so it is always sent along.
+    pub(super) announce: bool,
+    /// There is somebody to join, though perhaps no address is known yet.
+    pub(super) seeking: bool,
+    pub(super) details_missing: bool,
+    pub(super) hellos: u8,
+    pub(super) next_late: u8,
+    pub(super) next_seed: u8,
+    /// Gossip datagrams that this tick still owes, and the place in the order of the first.
+    pub(super) gossip_owed: u8,
+    pub(super) gossip_from: u32,
+    /// Where the search for rows without details goes on, and when it may begin again.
+    pub(super) details_at: u16,
+    /// The failed row that was knocked at last.
+    pub(super) knocked: Option<Slot>,
+    pub(super) details_after: Instant,
+    pub(super) timers: Timers,
+    pub(super) rng: Rng,
+    pub(super) secret: (u64, u64),
+    pub(super) tokens_drawn: u64,
+    pub(super) heard: Option<Instant>,
+    /// When an answer came late last, or this node was paused.
+    pub(super) slow_at: Option<Instant>,
+    pub(super) mismatch_since: Option<Instant>,
+    pub(super) reconcile_after: Instant,
+    pub(super) partial_until: Option<Instant>,
+    pub(super) join_delay: Duration,
     /// The epoch that the node was started with; the fleet may have raised it since.
     pub(super) first_epoch: u64,
     /// The latest epoch that a member said of itself.
@@ -54,58 +86,22 @@ pub struct Swim<const N: usize> {
     /// In which period an accusation worsened the health last, and until when another life of this
     /// address is not answered again.
     pub(super) accused_period: Option<u16>,
+    pub(super) life: [u8; 4],
     pub(super) answer_life_after: Instant,
-    pub(super) leaving: Leaving,
-
-    pub(super) rng: Rng,
-    pub(super) secret: (u64, u64),
-    pub(super) tokens_drawn: u64,
-
-    pub(super) timers: Timers,
-    /// Lifeguard's local health multiplier: 0 is well.
-    pub(super) health: u8,
-    pub(super) round_trip: RoundTrip,
-    pub(super) probe: Probe,
-    pub(super) late: [Option<Token>; LATE],
-    pub(super) next_late: u8,
-    /// When an answer came late last, or this node was paused.
-    pub(super) slow_at: Option<Instant>,
-    pub(super) relays: [Relay; RELAYS],
-
-    /// Gossip datagrams that this tick still owes, and the place in the order of the first.
-    pub(super) gossip_owed: u8,
-    pub(super) gossip_from: u32,
-    /// Where the search for rows without details goes on, and when it may begin again.
-    pub(super) details_at: u16,
-    pub(super) details_after: Instant,
-    pub(super) details_missing: bool,
-
-    pub(super) seeds: Vec<Address, SEEDS>,
-    pub(super) next_seed: u8,
-    pub(super) join_delay: Duration,
     /// The seeds that `join` named, as bits, until each is a live row, has refused, or has been
     /// asked for long enough.
     pub(super) wanted_seeds: u32,
-    /// There is somebody to join, though perhaps no address is known yet.
-    pub(super) seeking: bool,
-    /// The failed row that was knocked at last.
-    pub(super) knocked: Option<Slot>,
-    pub(super) answers: Deque<Answer, ANSWERS>,
-    pub(super) hellos: u8,
-    /// A peer saw another source address than the advertised one: so it is always sent along.
-    pub(super) announce: bool,
-
-    pub(super) pulls: [Pull; PULLS],
-    /// Whether the table has once agreed with another's, or was pulled whole.
-    pub(super) synced: bool,
-    pub(super) mismatch_since: Option<Instant>,
-    pub(super) reconcile_after: Instant,
-    pub(super) partial_until: Option<Instant>,
-
-    pub(super) heard: Option<Instant>,
-    pub(super) isolated: bool,
-    pub(super) notices: Notices,
+    pub(super) round_trip: RoundTrip,
+    pub(super) probe: Probe,
     pub(super) stats: Stats,
+    pub(super) late: [Option<Token>; LATE],
+    pub(super) cluster: String<CLUSTER_NAME_BYTES, u8>,
+    pub(super) pulls: [Pull; PULLS],
+    pub(super) answers: Deque<Answer, ANSWERS>,
+    pub(super) seeds: Vec<Address, SEEDS>,
+    pub(super) relays: [Relay; RELAYS],
+    pub(super) notices: Notices,
+    pub(super) table: Table<N>,
 }
 
 impl<const N: usize> Default for Swim<N> {
@@ -190,7 +186,7 @@ impl<const N: usize> Swim<N> {
 
         let incarnation = Incarnation { epoch: config.epoch, refutation: 0 };
         // The table is empty and has room for at least one row: this is slot 0.
-        let _ = self.table.insert(config.advertise, incarnation, State::Alive, now);
+        let _ = self.table.insert(&config.advertise, incarnation, State::Alive, now);
         let own = self.table.row_mut(Slot::OWN);
         own.id = config.id;
         own.life = Some(life);
@@ -321,7 +317,7 @@ impl<const N: usize> Swim<N> {
 
     /// See [`Node::forget`](crate::Node::forget).
     pub fn forget(&mut self, now: Instant, address: Address) -> Result<(), ForgetError> {
-        let slot = self.table.find(address).ok_or(ForgetError::Unknown)?;
+        let slot = self.table.find(&address).ok_or(ForgetError::Unknown)?;
         let row = self.table.row(slot);
         let incarnation = row.incarnation;
         match row.state {
@@ -417,7 +413,7 @@ impl<const N: usize> Swim<N> {
     /// See [`Node::member`](crate::Node::member).
     #[must_use]
     pub fn member(&self, address: Address) -> Option<Member<'_>> {
-        let slot = self.table.find(address)?;
+        let slot = self.table.find(&address)?;
         Some(view(slot, self.table.row(slot)))
     }
 

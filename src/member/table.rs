@@ -18,34 +18,35 @@ use crate::rng::{Rng, mix};
 use crate::siphash::siphash_1_3;
 use crate::time::Instant;
 
-/// The member table.
+/// The member table. What is small stands first in memory: it is reached by shorter instructions.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Table<const N: usize> {
-    rows: [Row; N],
-    /// The first row of each hash chain.
-    heads: [Option<Slot>; N],
-    /// Rows that were used and are free again.
-    free: Option<Slot>,
-    /// Rows from here on have never been used.
-    used: u16,
     key: (u64, u64),
     counts: [u32; 4],
-    digests: [u32; BUCKETS],
     /// Live rows by the highest protocol that they speak: 1, 2, ...; the last counts all beyond.
     speakers: [u16; PROTOCOLS],
-    pub(crate) order: Order<N>,
-    pub(crate) deadlines: Heap<N>,
-    pub(crate) news: News,
+    pub(crate) events_lost: u32,
     owed: List,
     events: List,
     /// Rows that failed and rows that left, those that did so first in front.
     failed: List,
     left: List,
+    /// Rows that were used and are free again.
+    free: Option<Slot>,
+    /// Rows from here on have never been used.
+    used: u16,
     /// The row that is being worked on: it is not evicted.
     pinned: Option<Slot>,
+    pub(crate) news: News,
+    digests: [u32; BUCKETS],
     /// Rows that are gone and that the application knew.
     forgotten: Deque<Forgotten, FORGOTTEN_EVENTS>,
-    pub(crate) events_lost: u32,
+    pub(crate) order: Order<N>,
+    pub(crate) deadlines: Heap<N>,
+    /// The first row of each hash chain.
+    heads: [Option<Slot>; N],
+    rows: [Row; N],
 }
 
 /// A row that is gone.
@@ -185,20 +186,20 @@ impl<const N: usize> Table<N> {
     }
 
     /// A keyed hash of an address, which nobody outside can aim.
-    pub(crate) fn keyed_hash(&self, address: Address) -> u64 {
+    pub(crate) fn keyed_hash(&self, address: &Address) -> u64 {
         siphash_1_3(self.key, &address.to_bytes())
     }
 
-    fn head(&self, address: Address) -> usize {
+    fn head(&self, address: &Address) -> usize {
         let hash = self.keyed_hash(address) >> 32;
         ((hash * N as u64) >> 32) as usize
     }
 
-    pub(crate) fn find(&self, address: Address) -> Option<Slot> {
+    pub(crate) fn find(&self, address: &Address) -> Option<Slot> {
         let mut next = self.heads[self.head(address)];
         while let Some(slot) = next {
             let row = self.row(slot);
-            if row.address == address {
+            if row.address == *address {
                 return Some(slot);
             }
             next = row.chained;
@@ -211,7 +212,7 @@ impl<const N: usize> Table<N> {
     /// address has no row yet.
     pub(crate) fn insert(
         &mut self,
-        address: Address,
+        address: &Address,
         incarnation: Incarnation,
         state: State,
         now: Instant,
@@ -221,11 +222,11 @@ impl<const N: usize> Table<N> {
         let first = self.heads[head].replace(slot);
         // All else in it is empty.
         let row = self.row_mut(slot);
-        row.address = address;
+        row.address = *address;
         row.state = state;
         row.incarnation = incarnation;
         row.since = now;
-        row.bucket = bucket_of(&address);
+        row.bucket = bucket_of(address);
         row.chained = first;
         self.count_row(slot, true);
         Some(slot)
@@ -298,7 +299,7 @@ impl<const N: usize> Table<N> {
 
     fn unchain(&mut self, slot: Slot) {
         let (address, after) = (self.row(slot).address, self.row(slot).chained);
-        let head = self.head(address);
+        let head = self.head(&address);
         let mut next = self.heads[head];
         if next == Some(slot) {
             self.heads[head] = after;

@@ -138,7 +138,7 @@ impl<const N: usize> Swim<N> {
             return None;
         }
         let to = self.probe.target;
-        let slot = self.table.find(to)?;
+        let slot = self.table.find(&to)?;
         if self.probe.stage == Stage::Direct {
             self.probe.sent = Some(now);
         }
@@ -188,7 +188,7 @@ impl<const N: usize> Swim<N> {
         relay.stage = next;
         self.begin(builder, false, false);
         probe::encode_number(builder, kind, number);
-        if let Some(slot) = self.table.find(to) {
+        if let Some(slot) = self.table.find(&to) {
             self.put_rumours(builder, slot, now);
         }
         Some(to)
@@ -198,10 +198,8 @@ impl<const N: usize> Swim<N> {
         while self.probe.owed != 0 {
             let at = self.probe.owed.trailing_zeros() as usize;
             self.probe.owed &= self.probe.owed - 1;
-            let helper = self.probe.helpers.get(at).copied().flatten();
-            let Some((to, slot)) = helper.and_then(|to| Some((to, self.table.find(to)?))) else {
-                continue;
-            };
+            let to = self.probe.helpers.get(at).copied().unwrap_or_default();
+            let Some(slot) = self.table.find(&to) else { continue };
             self.begin(builder, false, false);
             let request = PingReq { number: self.probe.number, target: self.probe.target };
             request.encode(builder);
@@ -214,9 +212,9 @@ impl<const N: usize> Swim<N> {
     fn build_answer(&mut self, now: Instant, builder: &mut Builder<'_>) -> Option<Address> {
         while let Some(Answer { to, fits, what }) = self.answers.pop_front() {
             match what {
-                Reply::Hello { echo } => self.build_hello(now, builder, to, echo),
+                Reply::Hello { echo } => self.build_hello(now, builder, &to, echo),
                 Reply::Challenge { echo, observed } => {
-                    let token = self.token_for(to, now);
+                    let token = self.token_for(&to, now);
                     self.begin(builder, echo.is_some(), false);
                     Challenge { token, echo, observed }.encode(builder);
                     if builder.len() > usize::from(fits) {
@@ -250,7 +248,7 @@ impl<const N: usize> Swim<N> {
         &mut self,
         now: Instant,
         builder: &mut Builder<'_>,
-        to: Address,
+        to: &Address,
         echo: Option<crate::wire::Token>,
     ) {
         // Whom it has no row for it asks to introduce itself in turn.

@@ -121,7 +121,7 @@ impl<const N: usize> Pair<N> {
         };
         pair.table.reset((1, 2));
         let (address, incarnation, state) = (host(0), Incarnation::ZERO, State::Alive);
-        assert_eq!(pair.table.insert(address, incarnation, state, pair.now), Some(Slot::OWN));
+        assert_eq!(pair.table.insert(&address, incarnation, state, pair.now), Some(Slot::OWN));
         pair.table.set_protocols(Slot::OWN, 1, 9);
         pair.twin.own = Some(TwinRow { address, state, incarnation, deadline: None, protocol: 9 });
         pair
@@ -141,7 +141,7 @@ impl<const N: usize> Pair<N> {
         let full = self.twin.rows().count() == N;
         let evicted = self.twin.evicted();
         assert_eq!(self.table.has_room(), !full || evicted.is_some());
-        let slot = self.table.insert(address, incarnation, state, self.now);
+        let slot = self.table.insert(&address, incarnation, state, self.now);
         assert_eq!(slot.is_some(), !full || evicted.is_some());
         let Some(slot) = slot else { return };
         if full {
@@ -204,7 +204,7 @@ impl<const N: usize> Pair<N> {
     fn step(&mut self) {
         self.now += Duration::from_micros(1);
         let address = host(1 + self.rng.below(2 * N as u32));
-        let Some(slot) = self.table.find(address) else {
+        let Some(slot) = self.table.find(&address) else {
             assert!(self.twin.rows().all(|row| row.address != address));
             return self.insert(address);
         };
@@ -245,7 +245,7 @@ impl<const N: usize> Pair<N> {
         let (table, twin) = (&self.table, &self.twin);
         let (mut counts, mut digests) = ([0; 4], [0_u32; BUCKETS]);
         for row in twin.rows() {
-            let slot = table.find(row.address).expect("a row that is in the index");
+            let slot = table.find(&row.address).expect("a row that is in the index");
             let held = table.row(slot);
             assert_eq!((held.state, held.incarnation), (row.state, row.incarnation));
             counts[row.state as usize] += 1;
@@ -263,7 +263,7 @@ impl<const N: usize> Pair<N> {
         assert_eq!(table.rows_from(0).count(), twin.rows().count());
         for number in 0..=2 * N as u32 {
             let known = twin.rows().any(|row| row.address == host(number));
-            assert_eq!(table.find(host(number)).is_some(), known);
+            assert_eq!(table.find(&host(number)).is_some(), known);
         }
         let mut ordered: Vec<Address> = (0..table.order.len())
             .map(|at| table.row(table.order.at(at).unwrap()).address)
@@ -315,10 +315,10 @@ fn forgotten_rows_are_reported_if_they_were_told() {
     table.reset((1, 2));
     let now = Instant::from_micros(1);
     for number in 0..ROWS as u32 {
-        table.insert(host(number), Incarnation::ZERO, State::Left, now).unwrap();
+        table.insert(&host(number), Incarnation::ZERO, State::Left, now).unwrap();
     }
     for number in 1..ROWS as u32 {
-        let slot = table.find(host(number)).unwrap();
+        let slot = table.find(&host(number)).unwrap();
         table.row_mut(slot).told = u8::from(number > 1);
         table.remove(slot);
     }

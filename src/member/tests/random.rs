@@ -167,7 +167,7 @@ fn check<const M: usize>(lone: &Lone<M>) {
         counts[row.state as usize] += 1;
         live_others += usize::from(row.is_live() && slot.index() > 0);
         assert!(row.address.is_usable());
-        assert_eq!(table.find(row.address), Some(slot));
+        assert_eq!(table.find(&row.address), Some(slot));
     }
     let status = lone.swim.status();
     assert_eq!([status.alive, status.suspect, status.failed, status.left], counts);
