@@ -42,6 +42,7 @@ impl Address {
     }
 
     /// The four octets if this is IPv4.
+    #[inline(never)]
     pub fn octets_v4(&self) -> Option<[u8; 4]> {
         match self.ip {
             [prefix @ .., a, b, c, d] if prefix == MAPPED => Some([a, b, c, d]),

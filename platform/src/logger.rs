@@ -8,7 +8,7 @@ mod stderr;
 use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use log::{Level, LevelFilter, Log, Metadata, Record};
+use log::{Level, LevelFilter};
 use nix::sys::stat::{FileStat, fstat};
 
 use crate::os;
@@ -30,10 +30,7 @@ static CUT: AtomicBool = AtomicBool::new(false);
 /// Whether lines carry the time.
 static TIMESTAMPS: AtomicBool = AtomicBool::new(false);
 
-/// What others log through the macros of `log`.
-struct Stderr;
-
-/// Installs the logger; from now on, nothing written to stderr waits for its reader. Lines carry
+/// Prepares stderr; from now on, nothing written to stderr waits for its reader. Lines carry
 /// the time, unless the journal has it: `journal` is what it says its stream is.
 pub(crate) fn init(level: LevelFilter, journal: Option<&str>) {
     let stat = fstat(os::stderr());
@@ -42,10 +39,7 @@ pub(crate) fn init(level: LevelFilter, journal: Option<&str>) {
         journal.is_some_and(|journal| is_at(&stat, journal))
     });
     TIMESTAMPS.store(!is_journal, Ordering::Relaxed);
-    // It fails only if there is a logger already; that one then stays.
-    if log::set_logger(&Stderr).is_ok() {
-        log::set_max_level(level);
-    }
+    log::set_max_level(level);
 }
 
 /// Whether a file is the one with this `DEVICE:INODE`, in decimal.
@@ -57,7 +51,7 @@ fn is_at(stat: &FileStat, place: &str) -> bool {
 }
 
 /// Writes a line if its level is on. The macros of `log` would put the check and a whole record,
-/// with a module and a line that nobody sees, wherever a line is written.
+/// with a module and a line that nobody sees, wherever a line is written; nobody uses them.
 pub(crate) fn say(level: Level, text: fmt::Arguments<'_>) {
     if level <= log::max_level() {
         always(level, text);
@@ -82,19 +76,6 @@ pub(crate) const LEVELS: [(&str, LevelFilter); 5] = [
     ("debug", LevelFilter::Debug),
     ("trace", LevelFilter::Trace),
 ];
-
-impl Log for Stderr {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= log::max_level()
-    }
-
-    /// The macros have checked the level by now.
-    fn log(&self, record: &Record<'_>) {
-        always(record.level(), *record.args());
-    }
-
-    fn flush(&self) {}
-}
 
 /// Writes `midge: WHAT` to stderr, for somebody who waits for it.
 pub(crate) fn complain(what: fmt::Arguments<'_>) {

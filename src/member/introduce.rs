@@ -44,11 +44,11 @@ pub(super) enum Reply {
 
 /// Who sent a datagram, and how it came.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Sender {
+pub(super) struct Sender<'a> {
     /// Where it is reached; the key of its row.
-    pub(super) address: Address,
+    pub(super) address: &'a Address,
     /// The source address of the datagram.
-    pub(super) source: Address,
+    pub(super) source: &'a Address,
     /// The length of the datagram.
     pub(super) bytes: u16,
     /// The numbers of the ping and of the hello in it, if there were any.
@@ -122,18 +122,18 @@ impl<const N: usize> Swim<N> {
     pub(super) fn hear_hello(
         &mut self,
         now: Instant,
-        sender: &Sender,
+        sender: &Sender<'_>,
         header: &Header,
         hello: &Hello<'_>,
     ) -> Result<Option<Slot>, Reject> {
-        if self.is_conflict(now, &sender.address, hello) {
-            self.notices.tell_rarely(now, Event::AddressConflict { address: sender.address });
+        if self.is_conflict(now, sender.address, hello) {
+            self.notices.tell_rarely(now, Event::AddressConflict { address: *sender.address });
             return Err(self.refuse(sender, Refusal::Conflict));
         }
-        if !self.is_token_of(hello.echo, &sender.address, now) {
-            let observed = (sender.source != sender.address).then_some(sender.source);
+        if !self.is_token_of(hello.echo, sender.address, now) {
+            let observed = (sender.source != sender.address).then_some(*sender.source);
             let what = Reply::Challenge { echo: Some(hello.token), observed };
-            self.answer(&sender.address, sender.bytes, what);
+            self.answer(sender.address, sender.bytes, what);
             return Ok(None);
         }
         let own = self.own();
@@ -142,9 +142,9 @@ impl<const N: usize> Swim<N> {
             return Err(self.refuse(sender, Refusal::Protocol));
         }
         let Some(slot) = self.meet(now, sender, header) else {
-            if self.table.find(&sender.address).is_none() && !header.leaving {
+            if self.table.find(sender.address).is_none() && !header.leaving {
                 self.refuse_row(now);
-                self.notices.tell_rarely(now, Event::TableFull { address: sender.address });
+                self.notices.tell_rarely(now, Event::TableFull { address: *sender.address });
                 return Err(self.refuse(sender, Refusal::Full));
             }
             return Ok(None);
@@ -152,14 +152,14 @@ impl<const N: usize> Swim<N> {
         self.store_details(now, slot, header, &hello.details);
         if header.wants_details {
             // It knows this node only by a challenge: now it is this node's turn.
-            self.say_hello(&sender.address, Some(hello.token));
+            self.say_hello(sender.address, Some(hello.token));
         }
         Ok(Some(slot))
     }
 
-    fn refuse(&mut self, sender: &Sender, reason: Refusal) -> Reject {
+    fn refuse(&mut self, sender: &Sender<'_>, reason: Refusal) -> Reject {
         let refused = Refused { echo: sender.hello.unwrap_or_default(), reason };
-        self.answer(&sender.source, sender.bytes, Reply::Refused { refused, ack: sender.ping });
+        self.answer(sender.source, sender.bytes, Reply::Refused { refused, ack: sender.ping });
         Reject::Refused
     }
 
@@ -175,10 +175,15 @@ impl<const N: usize> Swim<N> {
 
     /// A stranger has proven that it is where it says: its row, unless there is no room or it is
     /// leaving.
-    pub(super) fn meet(&mut self, now: Instant, sender: &Sender, header: &Header) -> Option<Slot> {
+    pub(super) fn meet(
+        &mut self,
+        now: Instant,
+        sender: &Sender<'_>,
+        header: &Header,
+    ) -> Option<Slot> {
         let alias = self.alias_of(sender);
         let limit = self.epoch_limit(now);
-        let held = self.table.find(&sender.address).filter(|slot| {
+        let held = self.table.find(sender.address).filter(|slot| {
             // What nobody may repeat, no new life can exceed: the dead row makes room.
             let row = self.table.row(*slot);
             let buried = !row.is_live() && row.incarnation.epoch > limit;
@@ -187,12 +192,12 @@ impl<const N: usize> Swim<N> {
         if let Some(slot) = held {
             self.table.remove(slot);
         }
-        let slot = match self.table.find(&sender.address) {
+        let slot = match self.table.find(sender.address) {
             Some(slot) => slot,
             None if header.leaving => return None,
             None => {
                 let alive = State::Alive;
-                let slot = self.table.insert(&sender.address, header.incarnation, alive, now)?;
+                let slot = self.table.insert(sender.address, header.incarnation, alive, now)?;
                 self.change(slot, header.incarnation, alive, now);
                 self.publish(slot, now);
                 slot
@@ -210,11 +215,11 @@ impl<const N: usize> Swim<N> {
 
     /// A keyed hash of the source that speaks for another address; 0 for one that speaks for
     /// itself.
-    pub(super) fn alias_of(&self, sender: &Sender) -> u32 {
+    pub(super) fn alias_of(&self, sender: &Sender<'_>) -> u32 {
         if sender.source == sender.address {
             return 0;
         }
-        self.table.keyed_hash(&sender.source) as u32 | 1
+        self.table.keyed_hash(sender.source) as u32 | 1
     }
 
     /// Somebody does not know this node and asks it to introduce itself.

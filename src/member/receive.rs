@@ -1,7 +1,5 @@
 //! A datagram comes in.
 
-use log::debug;
-
 use super::incarnation::State;
 use super::introduce::Reply;
 use super::introduce::Sender;
@@ -36,7 +34,6 @@ impl<const N: usize> Swim<N> {
                 self.stats.bytes_in = self.stats.bytes_in.wrapping_add(bytes.len() as u64);
             }
             Err(reject) => {
-                debug!("{from}: {} bytes rejected: {reject}", bytes.len());
                 let count = &mut self.stats.rejects[reject.index()];
                 *count = count.wrapping_add(1);
                 if reject == Reject::Tag {
@@ -55,7 +52,7 @@ impl<const N: usize> Swim<N> {
             return Err(Reject::Own);
         }
         let datagram = wire::open(&self.cluster, bytes)?;
-        let address = datagram.header.advertised.unwrap_or(*from);
+        let address = datagram.header.advertised.as_ref().unwrap_or(from);
         let (mut ping, mut hello) = (None, None);
         for section in datagram.sections() {
             match section {
@@ -67,14 +64,14 @@ impl<const N: usize> Swim<N> {
         // `open` has checked the length: it fits.
         let bytes = bytes.len() as u16;
         let token = hello.map(|hello| hello.token);
-        let sender = Sender { address, source: *from, bytes, ping, hello: token };
-        if address == self.own().address {
-            return self.hear_double(now, hello);
+        let sender = Sender { address, source: from, bytes, ping, hello: token };
+        if *address == self.own().address {
+            return self.hear_double(now, hello.as_ref());
         }
-        let held = self.table.find(&address);
-        let member = match hello {
+        let held = self.table.find(address);
+        let member = match &hello {
             // An introduction comes first: it may be refused, and then nothing else counts.
-            Some(hello) => self.hear_hello(now, &sender, &datagram.header, &hello)?,
+            Some(hello) => self.hear_hello(now, &sender, &datagram.header, hello)?,
             None => held.filter(|slot| self.is_proven(*slot, &sender)),
         };
         match member {
@@ -90,7 +87,7 @@ impl<const N: usize> Swim<N> {
 
     /// A datagram of another node that advertises our address. Only its hello says that it means
     /// it, and only another life is another node.
-    fn hear_double(&mut self, now: Instant, hello: Option<Hello<'_>>) -> Result<(), Reject> {
+    fn hear_double(&mut self, now: Instant, hello: Option<&Hello<'_>>) -> Result<(), Reject> {
         if hello.is_some_and(|hello| hello.details.life != self.life) {
             let address = self.own().address;
             self.notices.tell_rarely(now, Event::AddressConflict { address });
@@ -99,7 +96,7 @@ impl<const N: usize> Swim<N> {
     }
 
     /// Whether the source may speak for this row.
-    fn is_proven(&self, slot: Slot, sender: &Sender) -> bool {
+    fn is_proven(&self, slot: Slot, sender: &Sender<'_>) -> bool {
         let row = self.table.row(slot);
         row.is_live() && (sender.source == sender.address || row.alias == self.alias_of(sender))
     }
@@ -109,7 +106,7 @@ impl<const N: usize> Swim<N> {
         &mut self,
         now: Instant,
         held: Option<Slot>,
-        sender: &Sender,
+        sender: &Sender<'_>,
         datagram: &Datagram<'_>,
     ) -> Result<(), Reject> {
         let mut proven = false;
@@ -118,24 +115,24 @@ impl<const N: usize> Swim<N> {
             match section {
                 Section::Challenge(challenge) => {
                     answers = true;
-                    let itself = self.is_token_of(challenge.echo, &sender.address, now);
+                    let itself = self.is_token_of(challenge.echo, sender.address, now);
                     proven = itself || self.seed_of_token(challenge.echo, now).is_some();
                     // A row only for whom this node knew: a seed may refuse the hello.
                     if itself && held.is_some() {
                         self.meet(now, sender, &datagram.header);
                     }
                     if proven {
-                        self.hear_challenge(now, &sender.address, &challenge);
+                        self.hear_challenge(now, sender.address, &challenge);
                         self.hasten_join(now);
                     }
                 }
                 Section::Ack(number) => {
                     answers = true;
-                    self.hear_relayed_ack(&sender.address, number);
+                    self.hear_relayed_ack(sender.address, number);
                 }
                 Section::Refused(refused) => {
                     answers = true;
-                    self.hear_refusal(now, &sender.address, &refused);
+                    self.hear_refusal(now, sender.address, &refused);
                 }
                 _ => {}
             }
@@ -150,7 +147,7 @@ impl<const N: usize> Swim<N> {
             // have moved. Else it is an address that this node has no reason to send to.
             let lives = held.is_some_and(|slot| self.table.row(slot).is_live());
             let to = if lives { sender.address } else { sender.source };
-            self.answer(&to, sender.bytes, Reply::Challenge { echo: None, observed: None });
+            self.answer(to, sender.bytes, Reply::Challenge { echo: None, observed: None });
         }
         Err(Reject::Unproven)
     }
@@ -159,7 +156,7 @@ impl<const N: usize> Swim<N> {
         &mut self,
         now: Instant,
         slot: Slot,
-        sender: &Sender,
+        sender: &Sender<'_>,
         datagram: &Datagram<'_>,
     ) {
         let header = &datagram.header;
@@ -167,7 +164,7 @@ impl<const N: usize> Swim<N> {
         self.table.pin(Some(slot));
         self.hear_sender(now, slot, header);
         for section in datagram.sections() {
-            self.hear_section(now, slot, &sender.address, header, section);
+            self.hear_section(now, slot, sender.address, header, section);
         }
         // With a hello this asks for a hello in turn, which has been seen to.
         let asks = header.wants_details && sender.hello.is_none();

@@ -443,11 +443,10 @@ impl<const N: usize> Swim<N> {
     /// See [`Node::stats`](crate::Node::stats).
     #[must_use]
     pub fn stats(&self) -> Stats {
-        Stats {
-            rtt_us: self.round_trip.smoothed_us(),
-            events_lost: self.table.events_lost,
-            ..self.stats
-        }
+        let mut stats = self.stats;
+        stats.rtt_us = self.round_trip.smoothed_us();
+        stats.events_lost = self.table.events_lost;
+        stats
     }
 }
 

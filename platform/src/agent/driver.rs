@@ -168,7 +168,10 @@ impl Driver {
                 Received::Nothing => self.udp_ready = false,
                 Received::Datagram(from, len) => {
                     // A rejected datagram has been counted by the node.
-                    let _ = self.node.handle_datagram(os::now(), from, &incoming[..len]);
+                    let accepted = self.node.handle_datagram(os::now(), from, &incoming[..len]);
+                    if let Err(reject) = accepted {
+                        say(Level::Debug, format_args!("reject={reject} from={from} bytes={len}"));
+                    }
                     self.follow_up();
                 }
             }
