@@ -10,6 +10,7 @@ THUMB := thumbv7em-none-eabihf
 
 STATIC := $(TARGET_DIR)/$(MUSL)/release/midge
 TINY := $(TARGET_DIR)/$(MUSL)/tiny/midge
+PEERS := $(TARGET_DIR)/peers
 FIRMWARE := $(TARGET_DIR)/$(THUMB)/release/firmware
 
 # Names each function's crate the same way whichever toolchain compiles; changes no byte of code.
@@ -33,10 +34,11 @@ TINY_FLAGS := $(SYMBOLS) -Zunstable-options -Cpanic=immediate-abort -Zlocation-d
 	-Cllvm-args=-inline-call-penalty=100 -Clink-arg=-Wl,-Map=$(TINY).map
 BUILD_STD := -Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size
 
-.PHONY: help setup build test bench lint static tiny size firmware fuzz run doc clean
+.PHONY: help setup build test bench bench-peers chaos lint static tiny size firmware fuzz run doc \
+	clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 setup: ## install everything that any target needs
 	@.ci/setup base tests lint musl thumb i686 nightly fuzz
@@ -53,6 +55,17 @@ test: ## every test: units, wire, real processes, then the simulator (optimised)
 bench: ## how long real processes take to agree, and to notice a crash
 	@.ci/setup base
 	cargo bench --package midge-agent --bench processes
+
+bench-peers: tiny ## midge beside serf and foca, into docs/peers.md (root; QUICK=1: a smoke test)
+	@.ci/setup base tests peers
+	cargo build --release --package netlab --bin peers
+	MIDGE_BIN=$(TINY) FOCA_BIN=$(PEERS)/bin/foca_insecure_udp_agent SERF_BIN=$(PEERS)/usr/bin/serf \
+		$(TARGET_DIR)/release/peers $(if $(QUICK),--quick)
+
+chaos: tiny ## real agents under loss, partitions, crashes and pauses (root; QUICK=1: a short form; ONLY=NAME)
+	@.ci/setup base tests
+	cargo build --release --package netlab --bin chaos
+	MIDGE_BIN=$(TINY) $(TARGET_DIR)/release/chaos $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
 lint: ## formatting, clippy, documentation, licences and sources of dependencies
 	@.ci/setup base lint

@@ -1,0 +1,80 @@
+//! Real agents on a network that loses packets, is cut in two and loses hosts.
+//!
+//! ```text
+//! make chaos                everything, about 15 minutes
+//! make chaos QUICK=1        the short form that CI runs, about a minute
+//! make chaos ONLY=pause     one scenario
+//! ```
+//!
+//! One view means that each agent's own socket gives the same sorted list of alive and suspect
+//! addresses. What agents took for dead is read from their logs.
+
+mod fleet;
+mod scenarios;
+
+use std::env;
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use netlab::{Kind, Network, Work};
+
+use fleet::Fleet;
+use scenarios::SCENARIOS;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("chaos: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs the scenarios; whether all of them passed.
+fn run() -> Result<bool, Box<dyn Error>> {
+    let quick = env::args().any(|argument| argument == "--quick");
+    let only = env::args().skip_while(|argument| argument != "--only").nth(1);
+    let midge = env::var_os("MIDGE_BIN").ok_or("MIDGE_BIN is not set: use make chaos")?;
+    let midge =
+        PathBuf::from(midge).canonicalize().map_err(|error| format!("MIDGE_BIN: {error}"))?;
+    let chosen =
+        || SCENARIOS.iter().filter(|(name, _)| only.as_deref().is_none_or(|only| only == *name));
+    if chosen().next().is_none() {
+        let names: Vec<&str> = SCENARIOS.iter().map(|(name, _)| *name).collect();
+        return Err(format!("no such scenario; there are {}", names.join(", ")).into());
+    }
+
+    let work = Work::enter("chaos")?;
+    let network = Network::new(if quick { 20 } else { 60 })?;
+    let mut failed = false;
+    for (name, scenario) in chosen() {
+        let start = Instant::now();
+        let directory = work.path().join(name);
+        std::fs::create_dir(&directory)?;
+        let mut fleet = Fleet::new(Kind::Midge(midge.clone()), &network, directory.clone());
+        let result = scenario(&mut fleet, quick);
+        let seconds = start.elapsed().as_secs();
+        match result {
+            Ok(said) => println!("chaos: {name}: {said} ({seconds} s)"),
+            Err(error) => {
+                failed = true;
+                println!("chaos: {name}: FAILED after {seconds} s: {error}");
+                println!("chaos: {name}: views: {}", fleet.views());
+                println!("chaos: {name}: each agent's log: less {}/*.log", directory.display());
+                println!(
+                    "chaos: {name}: this one again: make chaos ONLY={name}{}",
+                    if quick { " QUICK=1" } else { "" }
+                );
+            }
+        }
+        network.heal()?;
+    }
+    if !failed {
+        work.remove();
+    }
+    Ok(!failed)
+}

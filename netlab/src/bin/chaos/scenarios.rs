@@ -1,0 +1,175 @@
+//! What happens to the fleets. Times that are promised by the design are asserted; others are
+//! printed, and their deadlines are what no working fleet needs.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::fleet::{Fleet, Outcome, addresses};
+
+type Scenario = fn(&mut Fleet, bool) -> Outcome;
+
+/// Names for `ONLY=`, in the order in which they run.
+pub(crate) const SCENARIOS: [(&str, Scenario); 8] = [
+    ("burst", burst),
+    ("crash", crash),
+    ("pause", pause),
+    ("loss", loss),
+    ("one_way", one_way),
+    ("half_connected", half_connected),
+    ("partition", partition),
+    ("sawtooth", sawtooth),
+];
+
+/// What a healed fleet has to be whole again.
+const HEALED: Duration = Duration::from_secs(10);
+/// What is only to end, and is measured.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
+}
+
+/// All hosts start at once through one seed, which starts with them.
+fn burst(fleet: &mut Fleet, _quick: bool) -> Outcome {
+    let size = fleet.network.nodes().len();
+    let start = Instant::now();
+    fleet.form(size)?;
+    Ok(format!("{size} started at once: one view after {}", seconds(start.elapsed())))
+}
+
+/// Three of twenty are killed at once, and started again.
+fn crash(fleet: &mut Fleet, _quick: bool) -> Outcome {
+    fleet.form(20)?;
+    let start = Instant::now();
+    for host in [3, 9, 17] {
+        fleet.crash(host);
+    }
+    fleet.judge_from_here();
+    let healthy = fleet.addresses();
+    fleet.one_view(PATIENCE)?;
+    let known = start.elapsed();
+    fleet.nobody_failed(&healthy)?;
+    fleet.start([3, 9, 17])?;
+    let back = fleet.one_view(HEALED)?;
+    Ok(format!(
+        "3 of 20 killed: known to all after {}, back after {}",
+        seconds(known),
+        seconds(back)
+    ))
+}
+
+/// One of twenty stops for longer than it takes to be failed, and goes on. It takes nobody for
+/// dead, neither before it has heard what it missed nor after.
+fn pause(fleet: &mut Fleet, quick: bool) -> Outcome {
+    fleet.form(20)?;
+    let (all, paused) = (fleet.addresses(), fleet.address(7));
+    let others: Vec<_> = all.iter().copied().filter(|address| *address != paused).collect();
+    fleet.judge_from_here();
+    fleet.signal(7, Signal::SIGSTOP);
+    let start = Instant::now();
+    let known = fleet.view_of(&others, &others, PATIENCE)?;
+    let length = Duration::from_secs(if quick { 0 } else { 30 });
+    thread::sleep(length.saturating_sub(start.elapsed()));
+    fleet.signal(7, Signal::SIGCONT);
+    let back = fleet.one_view(HEALED)?;
+    fleet.nobody_failed(&others)?;
+    Ok(format!(
+        "1 of 20 stopped: known to all after {}, back after {}",
+        seconds(known),
+        seconds(back)
+    ))
+}
+
+/// Packets are lost at random; nobody dies of it.
+fn loss(fleet: &mut Fleet, quick: bool) -> Outcome {
+    fleet.form(20)?;
+    fleet.judge_from_here();
+    let all = fleet.addresses();
+    let mut said = Vec::new();
+    for percent in if quick { &[10][..] } else { &[5, 10, 20][..] } {
+        fleet.network.lose(*percent)?;
+        thread::sleep(Duration::from_secs(if quick { 10 } else { 60 }));
+        let suspected = fleet.heard("member_suspected", &all).len();
+        let failed = fleet.heard("member_failed", &all).len();
+        said.push(format!("{percent}%: {suspected} suspicions, {failed} failures"));
+        fleet.judge_from_here();
+    }
+    fleet.network.heal()?;
+    let whole = fleet.one_view(HEALED)?;
+    Ok(format!("20 with loss: {}; one view after {}", said.join(", "), seconds(whole)))
+}
+
+/// From one host to another nothing passes, and from a third nothing to five: the others vouch.
+fn one_way(fleet: &mut Fleet, quick: bool) -> Outcome {
+    fleet.form(20)?;
+    fleet.judge_from_here();
+    fleet.network.cut(fleet.address(2), fleet.address(5))?;
+    for to in 10..15 {
+        fleet.network.cut(fleet.address(8), fleet.address(to))?;
+    }
+    thread::sleep(Duration::from_secs(if quick { 8 } else { 60 }));
+    fleet.nobody_failed(&fleet.addresses())?;
+    fleet.network.heal()?;
+    let whole = fleet.one_view(HEALED)?;
+    Ok(format!("6 one-way links of 20: nobody failed; one view after {}", seconds(whole)))
+}
+
+/// One host and half of the others cannot reach each other: that half does not have it failed.
+fn half_connected(fleet: &mut Fleet, quick: bool) -> Outcome {
+    fleet.form(20)?;
+    fleet.judge_from_here();
+    for other in 10..20 {
+        fleet.network.cut(fleet.address(4), fleet.address(other))?;
+        fleet.network.cut(fleet.address(other), fleet.address(4))?;
+    }
+    thread::sleep(Duration::from_secs(if quick { 8 } else { 120 }));
+    fleet.nobody_failed(&fleet.addresses())?;
+    fleet.network.heal()?;
+    let whole = fleet.one_view(HEALED)?;
+    Ok(format!("1 of 20 cut off from 10: nobody failed; one view after {}", seconds(whole)))
+}
+
+/// Twenty are cut into two halves, each of which takes the other for dead, and become one again.
+fn partition(fleet: &mut Fleet, quick: bool) -> Outcome {
+    fleet.form(20)?;
+    let (left, right) = fleet.network.nodes()[..20].split_at(10);
+    let (left, right) = (addresses(left), addresses(right));
+    let start = Instant::now();
+    fleet.network.part(&left)?;
+    fleet.view_of(&left, &left, PATIENCE)?;
+    fleet.view_of(&right, &right, PATIENCE)?;
+    let apart = start.elapsed();
+    let length = Duration::from_secs(if quick { 0 } else { 60 });
+    thread::sleep(length.saturating_sub(apart));
+    fleet.network.heal()?;
+    let whole = fleet.one_view(HEALED)?;
+    Ok(format!(
+        "20 cut in halves: two views after {}, one view {} after healing",
+        seconds(apart),
+        seconds(whole)
+    ))
+}
+
+/// Two become as many as there are hosts, and two again: half of the rest leave, the others crash.
+fn sawtooth(fleet: &mut Fleet, quick: bool) -> Outcome {
+    let size = fleet.network.nodes().len();
+    fleet.form(2)?;
+    let (mut grown, mut shrunk) = (Duration::ZERO, Duration::ZERO);
+    for round in 0..if quick { 1 } else { 5 } {
+        let start = Instant::now();
+        fleet.start(2..size)?;
+        fleet.one_view(PATIENCE)?;
+        grown = grown.max(start.elapsed());
+        let start = Instant::now();
+        fleet.leave(2..size).map_err(|error| format!("round {round}: {error}"))?;
+        fleet.one_view(PATIENCE)?;
+        shrunk = shrunk.max(start.elapsed());
+    }
+    Ok(format!(
+        "2 -> {size} -> 2: one view after at most {}, and {}",
+        seconds(grown),
+        seconds(shrunk)
+    ))
+}
