@@ -8,12 +8,21 @@
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
 use std::ptr;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::libc;
 
 /// Memory is asked of the system in pieces of at least this size; a page of it becomes resident
 /// when it is used.
 const PIECE_BYTES: usize = 16 * 1024;
+
+/// Times that memory was asked for.
+static ALLOCATIONS: AtomicU32 = AtomicU32::new(0);
+
+/// How often memory was asked for since the start of the program; it wraps.
+pub fn allocations() -> u32 {
+    ALLOCATIONS.load(Ordering::Relaxed)
+}
 
 /// An allocator for a program of one thread.
 #[derive(Debug)]
@@ -52,6 +61,11 @@ impl Arena {
         Some(())
     }
 
+    /// There is one thread: nothing comes between the two.
+    fn count() {
+        ALLOCATIONS.store(ALLOCATIONS.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    }
+
     fn take(&self, layout: Layout) -> Option<usize> {
         let start = self.free.get().next_multiple_of(layout.align());
         let end = start.checked_add(layout.size())?;
@@ -69,6 +83,7 @@ impl Arena {
 // the size asked for.
 unsafe impl GlobalAlloc for Arena {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        Self::count();
         let taken = self.take(layout).or_else(|| {
             self.refill(layout.size().checked_add(layout.align())?)?;
             self.take(layout)
@@ -86,6 +101,7 @@ unsafe impl GlobalAlloc for Arena {
         let start = memory.addr();
         let is_last = start + layout.size() == self.free.get();
         if is_last && bytes <= self.end.get() - start {
+            Self::count();
             self.free.set(start + bytes);
             return memory;
         }

@@ -24,6 +24,9 @@ const WRITE_BYTES: usize = LINE_BYTES + 128;
 /// Lines dropped, in whole or in part, since the last one that got through.
 static DROPPED: AtomicU32 = AtomicU32::new(0);
 
+/// Lines dropped, in whole or in part, since the start.
+static DROPPED_EVER: AtomicU32 = AtomicU32::new(0);
+
 /// Only the beginning of the last line got through.
 static CUT: AtomicBool = AtomicBool::new(false);
 
@@ -77,6 +80,16 @@ pub(crate) const LEVELS: [(&str, LevelFilter); 5] = [
     ("trace", LevelFilter::Trace),
 ];
 
+/// The level of this name, and the name.
+pub(crate) fn find_level(name: &str) -> Option<(&'static str, LevelFilter)> {
+    LEVELS.iter().copied().find(|(of, _)| *of == name)
+}
+
+/// Lines that were dropped, in whole or in part, since the start.
+pub(crate) fn dropped() -> u32 {
+    DROPPED_EVER.load(Ordering::Relaxed)
+}
+
 /// Writes `midge: WHAT` to stderr, for somebody who waits for it.
 pub(crate) fn complain(what: fmt::Arguments<'_>) {
     print(format_args!("midge: {what}"));
@@ -120,18 +133,11 @@ impl Line {
     /// `2026-01-31T12:00:00Z info `.
     fn head(&mut self, time: Option<u64>, level: Level) {
         if let Some(ms) = time {
-            self.time(ms / 1_000);
+            write_time(self, ms / 1_000);
         }
         let (name, _) = LEVELS[level as usize - Level::Error as usize];
         let _ = self.write_str(name);
         let _ = self.write_str(" ");
-    }
-
-    /// `2026-01-31T12:00:00Z `, from Unix seconds.
-    fn time(&mut self, secs: u64) {
-        let (year, month, day) = civil_from_days(secs / 86_400);
-        let (hour, minute, second) = (secs / 3_600 % 24, secs / 60 % 60, secs % 60);
-        let _ = write!(self, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z ");
     }
 
     fn end(&mut self) {
@@ -145,7 +151,9 @@ impl Line {
         let taken = stderr::write(&self.bytes[..self.len]);
         // If it reaches as far as the line, the count has got through.
         let before = if taken < self.start { DROPPED.load(Ordering::Relaxed) } else { 0 };
-        DROPPED.store(before + u32::from(taken < self.len), Ordering::Relaxed);
+        let dropped = u32::from(taken < self.len);
+        DROPPED.store(before + dropped, Ordering::Relaxed);
+        DROPPED_EVER.fetch_add(dropped, Ordering::Relaxed);
         if let Some(last) = taken.checked_sub(1) {
             CUT.store(self.bytes[last] != b'\n', Ordering::Relaxed);
         }
@@ -169,6 +177,14 @@ impl fmt::Write for Line {
     }
 }
 
+/// Writes `2026-01-31T12:00:00Z `, from Unix seconds.
+pub(crate) fn write_time(out: &mut dyn fmt::Write, secs: u64) {
+    let (year, month, day) = civil_from_days(secs / 86_400);
+    let (hour, minute, second) = (secs / 3_600 % 24, secs / 60 % 60, secs % 60);
+    // Lines and pages cannot fail.
+    let _ = write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z ");
+}
+
 /// The date of a day since 1970-01-01 in the Gregorian calendar, after Howard Hinnant's
 /// `civil_from_days`: years begin in March, so that the leap day is the last of one.
 const fn civil_from_days(days: u64) -> (u64, u64, u64) {
@@ -189,7 +205,7 @@ const fn civil_from_days(days: u64) -> (u64, u64, u64) {
 mod tests {
     use std::fmt::Write as _;
 
-    use super::{LINE_BYTES, Line, civil_from_days};
+    use super::{LINE_BYTES, Line, civil_from_days, write_time};
 
     #[test]
     fn dates_match_known_days() {
@@ -210,7 +226,7 @@ mod tests {
     #[test]
     fn a_line_has_a_time_and_one_end() {
         let mut line = Line::new(None);
-        line.time(951_868_799);
+        write_time(&mut line, 951_868_799);
         line.write_str("a\nb\u{7}ü").unwrap();
         line.end();
         assert_eq!(&line.bytes[..line.len], "2000-02-29T23:59:59Z a?b?ü\n".as_bytes());

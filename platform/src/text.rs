@@ -72,6 +72,15 @@ pub(crate) fn parse_hex(text: &str) -> Option<u64> {
     })
 }
 
+/// Reads an id: sixteen hexadecimal digits and nothing else.
+pub(crate) fn parse_id(text: &str) -> Option<u64> {
+    let (high, low) = text.split_at_checked(8)?;
+    if low.len() != 8 {
+        return None;
+    }
+    Some(parse_hex(high)? << 32 | parse_hex(low)?)
+}
+
 /// Hands over the text piece by piece; each control character, which could drive a terminal or end
 /// a line, as a `?`.
 pub(crate) fn printable(text: &str, take: &mut dyn FnMut(&str)) {

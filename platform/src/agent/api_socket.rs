@@ -1,11 +1,36 @@
-//! Which Unix socket the local API gets, and what is said when it gets none.
+//! Where the local API listens: which Unix socket it gets, and what is said when it gets none.
 
 use core::fmt;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno;
 
-use crate::http::{BindError, UnixSocket, bind_unix};
-use crate::socket::{PATH_BYTES, SocketPath, SocketPaths};
+use crate::http::{BindError, Listener, UnixSocket, bind_unix};
+use crate::socket::{PATH_BYTES, Socket, SocketPath, SocketPaths};
+
+/// What clients come in by.
+pub(super) enum Door {
+    Unix(UnixSocket),
+    Tcp(Socket),
+}
+
+impl AsFd for Door {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Unix(socket) => socket.as_fd(),
+            Self::Tcp(socket) => socket.as_fd(),
+        }
+    }
+}
+
+impl Listener for Door {
+    fn accept(&self) -> Result<Socket, Errno> {
+        match self {
+            Self::Unix(socket) => socket.accept(),
+            Self::Tcp(socket) => socket.accept(),
+        }
+    }
+}
 
 /// The owner and the group may connect; who can, can stop the agent.
 const MODE: u32 = 0o660;

@@ -11,13 +11,15 @@ use log::Level;
 use midge::{Address, Duration, Instant, Node};
 use nix::errno::Errno;
 
+use super::api_socket::Door;
 use super::signals::{Request, Signals};
 use super::udp::{Buffer, Received, Sent, Udp};
 use super::{API, CAPACITY, SIGNALS, Stopped, UDP, advertise, cannot, runs_already, words};
-use crate::api::events::Events as Ring;
-use crate::api::{About, Api};
-use crate::http::{Buffers, Server, UnixSocket};
-use crate::logger::say;
+use crate::api::events::{Events as Ring, Kind};
+use crate::api::{About, Api, Counters};
+use crate::arena::allocations;
+use crate::http::{Buffers, LISTENERS, Server};
+use crate::logger::{dropped, say};
 use crate::os::{self, Slot};
 use crate::poll::{Events, Poll};
 use crate::seeds::Seeds;
@@ -49,11 +51,14 @@ pub(super) struct Driver {
     seeds: &'static mut Seeds,
     udp: Udp,
     signals: Signals,
-    server: Server<'static, UnixSocket>,
+    server: Server<'static, Door>,
     about: About,
     events: &'static mut Ring,
     /// The bound address of the socket.
     bound: Address,
+    counters: Counters,
+    /// The node has joined, if only once.
+    ready: bool,
     /// Clients of the API that were refused, as the log has told.
     refusals_told: u64,
     /// When it may tell again.
@@ -73,11 +78,11 @@ impl Driver {
         seeds: &'static mut Seeds,
         udp: Udp,
         signals: Signals,
-        socket: UnixSocket,
+        doors: [Option<Door>; LISTENERS],
     ) -> Result<Self, Stopped> {
         let bound = udp.local_address().map_err(|error| cannot("read the bound address", error))?;
         let buffers = BUFFERS.take().ok_or_else(runs_already)?;
-        let server = Server::new(socket, buffers, &poll, API)
+        let server = Server::new(doors, buffers, &poll, API)
             .map_err(|error| cannot("watch the API socket", error))?;
         let events = EVENTS.take().ok_or_else(runs_already)?;
         let mut life = [0; 4];
@@ -94,6 +99,8 @@ impl Driver {
             about,
             events,
             bound,
+            counters: Counters::default(),
+            ready: false,
             refusals_told: 0,
             refusals_again: Instant::ZERO,
             udp_ready: true,
@@ -111,11 +118,16 @@ impl Driver {
         let mut incoming: Buffer = [0; _];
         self.sync_seeds();
         self.follow_up();
+        let allocated = allocations();
         while !self.node.has_left() {
             self.wait(&mut events)?;
+            let woken = os::now();
+            self.take_events(&events);
             self.receive(&mut incoming);
             self.keep_time();
             self.serve();
+            self.counters.allocations = allocations().wrapping_sub(allocated);
+            self.counters.round(os::now().since(woken));
             if self.quit {
                 return Err(Halt::Interrupted);
             }
@@ -127,11 +139,13 @@ impl Driver {
 
     fn wait(&mut self, events: &mut Events) -> Result<(), Halt> {
         match self.poll.wait(events, self.timeout()) {
-            Ok(()) => {}
             // A tracer, or the machine waking up. There are no events then.
-            Err(Errno::EINTR) => return Ok(()),
-            Err(error) => return Err(Halt::Wait(error)),
+            Ok(()) | Err(Errno::EINTR) => Ok(()),
+            Err(error) => Err(Halt::Wait(error)),
         }
+    }
+
+    fn take_events(&mut self, events: &Events) {
         for event in events.iter() {
             match event.token() {
                 UDP => {
@@ -145,7 +159,6 @@ impl Driver {
                 }
             }
         }
-        Ok(())
     }
 
     /// How long there is nothing to do unless something comes.
@@ -192,8 +205,18 @@ impl Driver {
         if !self.api_ready && !due {
             return;
         }
-        let (node, seeds) = (&mut *self.node, &mut *self.seeds);
-        let mut api = Api { node, seeds, about: &self.about, now };
+        self.counters.http = self.server.stats();
+        self.counters.send_dropped = self.udp.send_dropped;
+        self.counters.log_dropped = dropped();
+        let mut api = Api {
+            node: self.node,
+            seeds: self.seeds,
+            about: &self.about,
+            events: self.events,
+            counters: &self.counters,
+            ready: self.ready,
+            now,
+        };
         self.api_ready = self.server.run(now, &self.poll, &mut api);
         self.tell_refusals(now);
         self.sync_seeds();
@@ -254,7 +277,11 @@ impl Driver {
             }
         }
         while let Some(event) = self.node.poll_event() {
-            words::event(self.events.add(self.node, &event, os::unix_ms()));
+            let record = self.events.add(self.node, &event, os::unix_ms());
+            words::event(record);
+            self.ready |= matches!(record.kind, Kind::Joined | Kind::First);
+            self.server.wake();
+            self.api_ready = true;
         }
     }
 }

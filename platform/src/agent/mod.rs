@@ -24,6 +24,7 @@ use crate::os::{self, Reason, Slot};
 use crate::poll::{Poll, Token};
 use crate::seeds::Seeds;
 use crate::socket::SocketPaths;
+use api_socket::Door;
 use driver::{Driver, Halt};
 use signals::Signals;
 use udp::Udp;
@@ -49,6 +50,10 @@ pub(crate) struct Settings {
     pub(crate) seeds: &'static mut Seeds,
     pub(crate) period_ms: u32,
     pub(crate) api: SocketPaths,
+    /// Where to listen for readers over TCP.
+    pub(crate) http: Option<Address>,
+    /// Where to listen for metrics over TCP.
+    pub(crate) metrics: Option<Address>,
     pub(crate) log: LevelFilter,
 }
 
@@ -80,7 +85,10 @@ pub(crate) fn run(settings: Settings) -> Result<(), Stopped> {
     let known =
         advertise::Known { given: settings.advertise, bound, v6: udp.is_v6(), seeds: &seeds };
     let choice = advertise::choose(&known).map_err(|error| stop(format_args!("{error}")))?;
+    let http = listen_tcp(settings.http, "http")?;
+    let metrics = listen_tcp(settings.metrics, "metrics")?;
     let (socket, api) = api_socket::bind(&settings.api).map_err(|e| stop(format_args!("{e}")))?;
+    let doors = [Some(Door::Unix(socket)), http, metrics];
     let node = start_node(&settings, choice.address)?;
     words::greet(node, bound, api, settings.seeds);
     if choice.warn_loopback {
@@ -93,12 +101,18 @@ pub(crate) fn run(settings: Settings) -> Result<(), Stopped> {
             ),
         );
     }
-    Driver::new(poll, node, settings.seeds, udp, signals, socket)?.run().map_err(
-        |halt| match halt {
-            Halt::Interrupted => stop(format_args!("interrupted: stopped without leaving")),
-            Halt::Wait(error) => cannot("wait for events", error),
-        },
-    )
+    Driver::new(poll, node, settings.seeds, udp, signals, doors)?.run().map_err(|halt| match halt {
+        Halt::Interrupted => stop(format_args!("interrupted: stopped without leaving")),
+        Halt::Wait(error) => cannot("wait for events", error),
+    })
+}
+
+fn listen_tcp(address: Option<Address>, option: &'static str) -> Result<Option<Door>, Stopped> {
+    let Some(address) = address else { return Ok(None) };
+    let (listening, bound) =
+        udp::listen_tcp(address, option).map_err(|e| stop(format_args!("{e}")))?;
+    say(Level::Info, format_args!("{option}={bound} note=\"for reading, over TCP\""));
+    Ok(Some(Door::Tcp(listening)))
 }
 
 fn runs_already() -> Stopped {

@@ -7,8 +7,8 @@ use midge::limits::MTU_BYTES;
 use midge::{Address, Transmit};
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockType, SockaddrStorage, getsockname, recvfrom, sendto, setsockopt,
-    sockopt,
+    AddressFamily, Backlog, MsgFlags, SockType, SockaddrStorage, getsockname, listen, recvfrom,
+    sendto, setsockopt, sockopt,
 };
 
 use crate::api::DEFAULT_PORT;
@@ -60,16 +60,16 @@ impl Udp {
         token: Token,
     ) -> Result<Self, BindError> {
         let wanted = address.unwrap_or(Address::v6([0; 16], DEFAULT_PORT));
-        let mut result = open(wanted);
+        let mut result = open(wanted, SockType::Datagram);
         if address.is_none() && matches!(result, Err(Errno::EADDRNOTAVAIL | Errno::EAFNOSUPPORT)) {
             // The system has no IPv6, or none that is switched on.
-            result = open(Address::v4([0; 4], DEFAULT_PORT));
+            result = open(Address::v4([0; 4], DEFAULT_PORT), SockType::Datagram);
         }
         let bound = result.and_then(|(socket, v6)| {
             poll.add(&socket, token, Interest::Read)?;
             Ok(Self { socket, token, v6, held: None, outgoing: [0; MTU_BYTES], send_dropped: 0 })
         });
-        bound.map_err(|error| BindError { address: wanted, error })
+        bound.map_err(|error| BindError { option: "bind", address: wanted, error })
     }
 
     /// Whether it reaches IPv6.
@@ -141,28 +141,47 @@ impl Udp {
 
 /// Opens and binds; says whether it is IPv6. Such a socket takes IPv4 as well, whatever the
 /// system's default is.
-fn open(address: Address) -> Result<(Socket, bool), Errno> {
+fn open(address: Address, kind: SockType) -> Result<(Socket, bool), Errno> {
     let v6 = address.octets_v4().is_none();
-    let socket = socket(v6)?;
+    let socket = socket(v6, kind)?;
     if v6 {
         setsockopt(&socket, sockopt::Ipv6V6Only, &false)?;
     }
+    if kind == SockType::Stream {
+        // An agent that is started anew does not wait for connections of the last one to fade.
+        setsockopt(&socket, sockopt::ReuseAddr, &true)?;
+        // Pages of answers do not wait for one another. Connections inherit it.
+        setsockopt(&socket, sockopt::TcpNoDelay, &true)?;
+    }
     socket.bind(&to_system(address, v6))?;
     Ok((socket, v6))
+}
+
+/// Listens for TCP connections, as the option of this name says; returns the bound address, too.
+pub(super) fn listen_tcp(
+    address: Address,
+    option: &'static str,
+) -> Result<(Socket, Address), BindError> {
+    let listening = open(address, SockType::Stream).and_then(|(socket, _)| {
+        listen(&socket, Backlog::MAXCONN)?;
+        let bound = local_address(&socket)?;
+        Ok((socket, bound))
+    });
+    listening.map_err(|error| BindError { option, address, error })
 }
 
 /// Where the route to `target` starts: the address of this machine that datagrams to it carry,
 /// with some port. Nothing is sent.
 pub(super) fn source_address(target: Address) -> Result<Address, Errno> {
     let v6 = target.octets_v4().is_none();
-    let socket = socket(v6)?;
+    let socket = socket(v6, SockType::Datagram)?;
     socket.connect(&to_system(target, v6))?;
     local_address(&socket)
 }
 
-fn socket(v6: bool) -> Result<Socket, Errno> {
+fn socket(v6: bool, kind: SockType) -> Result<Socket, Errno> {
     let family = if v6 { AddressFamily::Inet6 } else { AddressFamily::Inet };
-    Socket::new(family, SockType::Datagram)
+    Socket::new(family, kind)
 }
 
 fn local_address(socket: &Socket) -> Result<Address, Errno> {
@@ -195,28 +214,28 @@ fn to_system(address: Address, v6: bool) -> SockaddrStorage {
 /// The socket could not be bound.
 #[derive(Debug)]
 pub(super) struct BindError {
+    /// The option that chooses the address.
+    option: &'static str,
     address: Address,
     error: Errno,
 }
 
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot listen on {}: ", self.address)?;
-        f.write_str(match self.error {
+        let Self { option, address, error } = self;
+        write!(f, "cannot listen on {address}: ")?;
+        let why = match error {
             Errno::EADDRINUSE => {
-                "another program, or another agent, has this port; stop it or choose another \
-                 address with --bind ADDR:PORT"
+                "another program, or another agent, has this port; stop it or choose another"
             }
             Errno::EADDRNOTAVAIL => {
-                "this machine does not have this address; choose one that `ip addr` lists with \
-                 --bind ADDR"
+                "this machine does not have this address; choose one that `ip addr` lists"
             }
-            Errno::EACCES => {
-                "not permitted; ports below 1024 are root's, choose another with --bind ADDR:PORT"
-            }
+            Errno::EACCES => "not permitted; ports below 1024 are root's, choose another",
             error => {
-                return write!(f, "{}; choose another with --bind ADDR:PORT", Reason(error));
+                return write!(f, "{}; choose another with --{option} ADDR:PORT", Reason(*error));
             }
-        })
+        };
+        write!(f, "{why} with --{option} ADDR:PORT")
     }
 }

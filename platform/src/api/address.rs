@@ -12,6 +12,9 @@ pub const DEFAULT_PORT: u16 = 6434;
 /// The longest host name without the dot at its end, bytes.
 pub const HOST_BYTES: usize = 253;
 
+/// The TCP port of the API when none is given.
+pub const HTTP_PORT: u16 = 6435;
+
 /// Why a text is no address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddressError {
@@ -92,6 +95,11 @@ pub fn parse_target(text: &str, default_port: u16) -> Result<Target<'_>, Address
         parse_v4(host).map(|octets| Address::v4(octets, port))
     };
     address.map(Target::Address).ok_or(AddressError::Syntax)
+}
+
+/// Whether this is `IP` or `IP:PORT`.
+pub(super) fn is_literal(text: &str) -> bool {
+    parse_address(text, DEFAULT_PORT).is_ok()
 }
 
 /// The host without its brackets, the port, and whether the host must be IPv6: it is in brackets

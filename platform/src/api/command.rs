@@ -50,16 +50,14 @@ impl<const N: usize> Api<'_, N> {
         }
         let joined = self.node.status().joined;
         let page = reply.begin(StatusCode::Ok, content);
-        match content {
-            ContentType::Json => {
-                let mut object = Object::open(page);
-                object.display("seed", &target);
-                object.flag("joined", joined);
-                object.close();
-                page.push(b"\n");
-            }
-            ContentType::Text => put(page, &format_args!("asking {target}\n")),
+        if content == ContentType::Text {
+            return put(page, &format_args!("asking {target}\n"));
         }
+        let mut object = Object::open(page);
+        object.display("seed", &target);
+        object.flag("joined", joined);
+        object.close();
+        page.push(b"\n");
     }
 
     fn ask(&mut self, target: Target<'_>) -> Result<(), JoinError> {
@@ -78,9 +76,7 @@ impl<const N: usize> Api<'_, N> {
     pub(super) fn leave(&mut self, content: ContentType, reply: &mut Reply<'_>) {
         self.node.leave(self.now);
         let page = reply.begin(StatusCode::Accepted, content);
-        match content {
-            ContentType::Json => page.push(b"{\"leaving\":true}\n"),
-            ContentType::Text => page.push(b"leaving\n"),
-        }
+        let is_text = content == ContentType::Text;
+        page.push(if is_text { b"leaving\n" } else { b"{\"leaving\":true}\n" });
     }
 }

@@ -1,5 +1,7 @@
 //! `GET /v1/members`: the rows, in pages.
 
+use midge::config::validate_tags;
+use midge::limits::TAGS_BYTES;
 use midge::{Member, State};
 
 use super::table::{Row, printable};
@@ -13,11 +15,10 @@ const JSON: u8 = 0;
 const TABLE: u8 = 1;
 const QUIET: u8 = 2;
 
-/// In `Cursor::mask`: the states that are listed, a bit each.
 const ALL_STATES: u8 = 0b1111;
 const LIVE_STATES: u8 = 1 << State::Alive as u8 | 1 << State::Suspect as u8;
 /// In `Cursor::mask`: a row has been written, so a comma precedes the next.
-const COMMA: u8 = 0b1_0000;
+const COMMA: u8 = 1;
 
 /// Where the columns of the table begin.
 const ADDRESS: usize = 22;
@@ -35,6 +36,40 @@ const TITLES: [(usize, &str); 6] = [
     (TAGS, "TAGS"),
 ];
 
+/// Which members are listed.
+struct Filter<'a> {
+    quiet: bool,
+    /// The states, a bit each.
+    states: u8,
+    /// Tags that a member has all of; empty for any.
+    tags: &'a str,
+}
+
+/// Room for the names of all states, and for tags.
+type Space = ([u8; 64], [u8; TAGS_BYTES]);
+const SPACE: Space = ([0; 64], [0; TAGS_BYTES]);
+
+impl<'a> Filter<'a> {
+    fn read(request: &Request<'_>, space: &'a mut Space) -> Result<Self, &'static str> {
+        let quiet = match request.argument("quiet", &mut [0; 4]) {
+            Ok(None | Some("0")) => false,
+            Ok(Some("1" | "")) => true,
+            _ => return Err("quiet is 0 or 1"),
+        };
+        let default = if quiet { LIVE_STATES } else { ALL_STATES };
+        let states = states(request, &mut space.0)?.unwrap_or(default);
+        let tags = request.argument("tag", &mut space.1).ok();
+        let tags = tags.map(Option::unwrap_or_default).filter(|tags| validate_tags(tags).is_ok());
+        let tags = tags.ok_or("tag is one or more of KEY=VALUE, with commas")?;
+        Ok(Self { quiet, states, tags })
+    }
+
+    fn takes(&self, member: &Member<'_>) -> bool {
+        let has = |tag: &str| tag.is_empty() || parts(member.tags, b',').any(|of| of == tag);
+        self.states & 1 << member.state as u8 != 0 && parts(self.tags, b',').all(has)
+    }
+}
+
 impl<const N: usize> Api<'_, N> {
     pub(super) fn members(
         &self,
@@ -42,18 +77,18 @@ impl<const N: usize> Api<'_, N> {
         content: ContentType,
         reply: &mut Reply<'_>,
     ) -> Next {
-        let (quiet, mask) = match (quiet(request), states(request)) {
-            (Ok(quiet), Ok(None)) => (quiet, if quiet { LIVE_STATES } else { ALL_STATES }),
-            (Ok(quiet), Ok(Some(mask))) => (quiet, mask),
-            (Err(what), _) | (_, Err(what)) => {
+        let mut space = SPACE;
+        let filter = match Filter::read(request, &mut space) {
+            Ok(filter) => filter,
+            Err(what) => {
                 reply.error(StatusCode::BadRequest, content, &what);
                 return Next::Done;
             }
         };
-        let (kind, content) = match (quiet, content) {
+        let (kind, content) = match (filter.quiet, content) {
             (true, _) => (QUIET, ContentType::Text),
             (false, ContentType::Text) => (TABLE, ContentType::Text),
-            (false, ContentType::Json) => (JSON, ContentType::Json),
+            (false, _) => (JSON, ContentType::Json),
         };
         let page = reply.begin(StatusCode::Ok, content);
         match kind {
@@ -61,13 +96,26 @@ impl<const N: usize> Api<'_, N> {
             TABLE => heading(page),
             _ => {}
         }
-        self.members_page(Cursor { kind, mask, at: 0 }, page)
+        self.members_page(&filter, Cursor { kind, mask: 0, at: 0 }, page)
+    }
+
+    /// Goes on with a list.
+    pub(super) fn more_members(
+        &self,
+        request: &Request<'_>,
+        cursor: Cursor,
+        page: &mut Page<'_>,
+    ) -> Next {
+        let mut space = SPACE;
+        // It could be read before.
+        let Ok(filter) = Filter::read(request, &mut space) else { return Next::Done };
+        self.members_page(&filter, cursor, page)
     }
 
     /// Writes rows from the cursor on until the page is full.
-    pub(super) fn members_page(&self, mut cursor: Cursor, page: &mut Page<'_>) -> Next {
+    fn members_page(&self, filter: &Filter<'_>, mut cursor: Cursor, page: &mut Page<'_>) -> Next {
         for (slot, member) in self.node.members(cursor.at as usize) {
-            if cursor.mask & 1 << member.state as u8 != 0 {
+            if filter.takes(&member) {
                 let mark = page.mark();
                 match cursor.kind {
                     JSON => json_row(page, &member, cursor.mask & COMMA != 0),
@@ -79,7 +127,7 @@ impl<const N: usize> Api<'_, N> {
                 }
                 cursor.mask |= COMMA;
             }
-            cursor.at = slot as u32 + 1;
+            cursor.at = slot as u64 + 1;
         }
         let mark = page.mark();
         if cursor.kind == JSON {
@@ -89,18 +137,9 @@ impl<const N: usize> Api<'_, N> {
     }
 }
 
-fn quiet(request: &Request<'_>) -> Result<bool, &'static str> {
-    match request.argument("quiet", &mut [0; 4]) {
-        Ok(None | Some("0")) => Ok(false),
-        Ok(Some("1" | "")) => Ok(true),
-        _ => Err("quiet is 0 or 1"),
-    }
-}
-
-fn states(request: &Request<'_>) -> Result<Option<u8>, &'static str> {
+fn states(request: &Request<'_>, space: &mut [u8]) -> Result<Option<u8>, &'static str> {
     const WRONG: &str = "state is one or more of alive, suspect, failed, left, with commas";
-    let mut space = [0; 64];
-    let given = request.argument("state", &mut space).map_err(|_| WRONG)?;
+    let given = request.argument("state", space).map_err(|_| WRONG)?;
     let Some(given) = given else { return Ok(None) };
     let all = [State::Alive, State::Suspect, State::Failed, State::Left];
     let mut mask = 0;

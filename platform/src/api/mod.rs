@@ -1,7 +1,8 @@
 //! The endpoints of the local API. What they take and give is specified in `docs/api.md`.
 //!
-//! - [`members`], [`status`]: what is known, as JSON and as text for people
-//! - [`command`]: join and leave
+//! - [`members`], [`status`], [`stats`]: what is known, as JSON and as text for people; metrics
+//! - [`command`], [`forget`], [`settings`]: what can be done
+//! - [`guest`]: what is refused to those who come over TCP
 //! - [`events`]: what has happened
 //! - [`address`]: addresses as people write them
 //! - [`table`]: text in columns
@@ -10,19 +11,27 @@ pub mod address;
 pub mod events;
 
 mod command;
+mod forget;
+mod guest;
 mod members;
+mod settings;
+mod stats;
 mod status;
 mod table;
 
 use core::fmt;
 
+use events::Events;
 use midge::{Instant, Node};
 
 use crate::http::{App, ContentType, Cursor, Method, Next, Page, Reply, Request, StatusCode};
 use crate::seeds::Seeds;
 use crate::text::same_word;
 
-pub use address::{AddressError, DEFAULT_PORT, HOST_BYTES, Target, parse_address, parse_target};
+pub use address::{
+    AddressError, DEFAULT_PORT, HOST_BYTES, HTTP_PORT, Target, parse_address, parse_target,
+};
+pub use stats::Counters;
 
 #[cfg(test)]
 mod tests;
@@ -45,48 +54,88 @@ pub struct Api<'a, const N: usize> {
     pub seeds: &'a mut Seeds,
     /// The agent around it.
     pub about: &'a About,
+    /// What has happened.
+    pub events: &'a Events,
+    /// What the agent counts.
+    pub counters: &'a Counters,
+    /// The node has joined, if only once: who has lost sight of all others is still of use.
+    pub ready: bool,
     /// The time now.
     pub now: Instant,
 }
+
+/// The listener over TCP that shows all there is to read.
+pub const HTTP: usize = 1;
+
+/// The listener over TCP for metrics and health alone.
+pub const METRICS: usize = 2;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Endpoint {
     Members,
     Status,
+    Stats,
+    Events,
+    Metrics,
+    Health,
+    Ready,
     Join,
     Leave,
-    Health,
+    Forget,
+    Tags,
+    Log,
 }
 
+const ENDPOINTS: [(&str, Endpoint); 12] = [
+    ("/v1/members", Endpoint::Members),
+    ("/v1/status", Endpoint::Status),
+    ("/v1/stats", Endpoint::Stats),
+    ("/v1/events", Endpoint::Events),
+    ("/metrics", Endpoint::Metrics),
+    ("/healthz", Endpoint::Health),
+    ("/readyz", Endpoint::Ready),
+    ("/v1/join", Endpoint::Join),
+    ("/v1/leave", Endpoint::Leave),
+    ("/v1/forget", Endpoint::Forget),
+    ("/v1/tags", Endpoint::Tags),
+    ("/v1/log", Endpoint::Log),
+];
+
 impl Endpoint {
-    fn of(path: &str) -> Option<Self> {
-        Some(match path {
-            "/v1/members" => Self::Members,
-            "/v1/status" => Self::Status,
-            "/v1/join" => Self::Join,
-            "/v1/leave" => Self::Leave,
-            "/healthz" => Self::Health,
-            _ => return None,
-        })
+    /// Which one is asked for, if the listener has it.
+    fn of(request: &Request<'_>) -> Option<Self> {
+        let (_, endpoint) = ENDPOINTS.iter().find(|(path, _)| *path == request.path)?;
+        let of_metrics = matches!(endpoint, Self::Metrics | Self::Health | Self::Ready);
+        (request.listener != METRICS || of_metrics).then_some(*endpoint)
     }
 
     const fn method(self) -> Method {
         match self {
-            Self::Members | Self::Status | Self::Health => Method::Get,
-            Self::Join | Self::Leave => Method::Post,
+            Self::Members
+            | Self::Status
+            | Self::Stats
+            | Self::Events
+            | Self::Metrics
+            | Self::Health
+            | Self::Ready => Method::Get,
+            Self::Join | Self::Leave | Self::Forget | Self::Tags | Self::Log => Method::Post,
         }
     }
 }
 
 impl<const N: usize> App for Api<'_, N> {
     fn body_limit(&self, request: &Request<'_>) -> Option<usize> {
-        let endpoint = Endpoint::of(request.path)?;
+        let endpoint = Endpoint::of(request)?;
         (endpoint.method() == request.method).then_some(0)
     }
 
     fn respond(&mut self, request: &Request<'_>, reply: &mut Reply<'_>) -> Next {
         let content = content_type(request);
-        let Some(endpoint) = Endpoint::of(request.path) else {
+        if let Some(why) = guest::refusal(request, self.node.status().own.name) {
+            reply.error(StatusCode::Forbidden, content, &why);
+            return Next::Done;
+        }
+        let Some(endpoint) = Endpoint::of(request) else {
             let what = "no such path; see docs/api.md, or midge --help for the commands";
             reply.error(StatusCode::NotFound, content, &what);
             return Next::Done;
@@ -98,28 +147,58 @@ impl<const N: usize> App for Api<'_, N> {
         }
         match endpoint {
             Endpoint::Members => return self.members(request, content, reply),
+            Endpoint::Events => return self.events(request, content, reply),
+            Endpoint::Metrics => {
+                let page = reply.begin(StatusCode::Ok, ContentType::Metrics);
+                return self.metrics_page(Cursor::default(), page);
+            }
             Endpoint::Status => self.status(content, reply),
+            Endpoint::Stats => self.stats(content, reply),
             Endpoint::Join => self.join(request, content, reply),
             Endpoint::Leave => self.leave(content, reply),
+            Endpoint::Forget => self.forget(request, content, reply),
+            Endpoint::Tags => self.change_tags(request, content, reply),
+            Endpoint::Log => self.change_log(request, content, reply),
             Endpoint::Health => reply.begin(StatusCode::Ok, ContentType::Text).push(b"ok\n"),
+            Endpoint::Ready => self.readiness(content, reply),
         }
         Next::Done
     }
 
-    fn resume(&mut self, cursor: Cursor, reply: &mut Reply<'_>) -> Next {
-        self.members_page(cursor, reply.page())
+    fn resume(&mut self, request: &Request<'_>, cursor: Cursor, reply: &mut Reply<'_>) -> Next {
+        match Endpoint::of(request) {
+            Some(Endpoint::Members) => self.more_members(request, cursor, reply.page()),
+            Some(Endpoint::Events) => self.more_events(cursor, reply.page()),
+            _ => self.metrics_page(cursor, reply.page()),
+        }
+    }
+}
+
+impl<const N: usize> Api<'_, N> {
+    /// Whether this node is of use to others. Once it has joined it stays so until it leaves: a
+    /// fleet that falls apart must not be drained on top of it.
+    fn readiness(&self, content: ContentType, reply: &mut Reply<'_>) {
+        let status = self.node.status();
+        let why = match (status.leaving, self.ready) {
+            (false, true) => return reply.begin(StatusCode::Ok, ContentType::Text).push(b"ok\n"),
+            (true, _) => "leaving",
+            (false, false) => "not joined yet: no seed has answered",
+        };
+        reply.error(StatusCode::NotReady, content, &why);
     }
 }
 
 /// Text for people when that is what is asked for, else JSON.
 fn content_type(request: &Request<'_>) -> ContentType {
-    let accepts =
-        |name: &[u8]| request.header("accept").any(|value| contains_ignoring_case(value, name));
-    if accepts(b"text/plain") && !accepts(b"application/json") {
+    if accepts(request, b"text/plain") && !accepts(request, b"application/json") {
         ContentType::Text
     } else {
         ContentType::Json
     }
+}
+
+fn accepts(request: &Request<'_>, name: &[u8]) -> bool {
+    request.header("accept").any(|value| contains_ignoring_case(value, name))
 }
 
 fn contains_ignoring_case(value: &[u8], part: &[u8]) -> bool {

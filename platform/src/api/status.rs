@@ -17,8 +17,8 @@ impl<const N: usize> Api<'_, N> {
         let status = self.node.status();
         let uptime_ms = self.now.since(self.about.started).as_millis();
         match content {
-            ContentType::Json => write_json(page, &status, self.about, uptime_ms),
             ContentType::Text => write_text(page, &status, self.about, uptime_ms),
+            _ => write_json(page, &status, self.about, uptime_ms),
         }
     }
 }

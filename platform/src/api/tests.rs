@@ -10,29 +10,36 @@ use super::status::{write_json, write_text};
 use super::*;
 use crate::http::tests::harness::{Answer, Timed, World, get};
 
+mod changes;
+mod events;
+mod figures;
+mod guests;
+mod pages;
+
 const ABOUT: About = About { version: "1.2.3", started: Instant::ZERO };
 
 /// A node behind the API, and the nodes around it.
 struct Fleet {
     nodes: Vec<Box<Node<64>>>,
     seeds: Box<Seeds>,
+    events: Box<Events>,
+    counters: Counters,
+    ready: bool,
     now: Instant,
 }
 
 impl App for Fleet {
     fn body_limit(&self, request: &Request<'_>) -> Option<usize> {
         // A limit is asked for without changing anything; any node answers the same.
-        let (mut node, mut seeds) = (Box::new(Node::<1>::EMPTY), Seeds::EMPTY);
-        let api = Api { node: &mut *node, seeds: &mut seeds, about: &ABOUT, now: self.now };
-        api.body_limit(request)
+        Self::of(vec![Box::new(Node::EMPTY)]).api().body_limit(request)
     }
 
     fn respond(&mut self, request: &Request<'_>, reply: &mut Reply<'_>) -> Next {
         self.api().respond(request, reply)
     }
 
-    fn resume(&mut self, cursor: Cursor, reply: &mut Reply<'_>) -> Next {
-        self.api().resume(cursor, reply)
+    fn resume(&mut self, request: &Request<'_>, cursor: Cursor, reply: &mut Reply<'_>) -> Next {
+        self.api().resume(request, cursor, reply)
     }
 }
 
@@ -48,8 +55,9 @@ fn address(at: usize) -> Address {
 
 impl Fleet {
     fn api(&mut self) -> Api<'_, 64> {
-        let (node, seeds) = (&mut *self.nodes[0], &mut *self.seeds);
-        Api { node, seeds, about: &ABOUT, now: self.now }
+        let Self { nodes, seeds, events, counters, ready, now } = self;
+        let (node, about) = (&mut *nodes[0], &ABOUT);
+        Api { node, seeds, about, events, counters, ready: *ready, now: *now }
     }
 
     fn new(count: usize) -> Self {
@@ -71,7 +79,22 @@ impl Fleet {
                 node
             })
             .collect();
-        Self { nodes, seeds: Box::new(Seeds::EMPTY), now }
+        Self { now, ..Self::of(nodes) }
+    }
+
+    fn of(nodes: Vec<Box<Node<64>>>) -> Self {
+        let (mut events, counters) = (Box::new(Events::EMPTY), Counters::default());
+        events.begin(0x1234_abcd);
+        let (seeds, now) = (Box::new(Seeds::EMPTY), Instant::ZERO);
+        Self { nodes, seeds, events, counters, ready: false, now }
+    }
+
+    /// Takes note of the events of the node behind the API.
+    fn tell(&mut self) {
+        while let Some(event) = self.nodes[0].poll_event() {
+            let time_ms = 1_800_000_000_000 + self.now.as_micros() / 1_000;
+            self.events.add(&*self.nodes[0], &event, time_ms);
+        }
     }
 
     /// Lets the nodes talk for so long, over a network that loses nothing.
@@ -109,6 +132,14 @@ impl World<Fleet> {
         let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nAccept: Text/Plain\r\n\r\n");
         let answer = self.ask(request.as_bytes()).only();
         assert_eq!(answer.header("Content-Type"), Some("text/plain; charset=utf-8"));
+        answer.text().into()
+    }
+
+    /// The text of an answer with this status.
+    fn text_of(&mut self, path: &str, status: u16) -> String {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nAccept: text/plain\r\n\r\n");
+        let answer = self.ask(request.as_bytes()).only();
+        assert_eq!(answer.status, status);
         answer.text().into()
     }
 

@@ -11,7 +11,7 @@ use nix::sys::utsname::uname;
 use super::options::{self, Flag, Options, Value};
 use super::{Failure, client};
 use crate::agent::{self, Settings};
-use crate::api::{DEFAULT_PORT, parse_address, parse_target};
+use crate::api::{DEFAULT_PORT, HTTP_PORT, parse_address, parse_target};
 use crate::logger;
 use crate::os::Slot;
 use crate::seeds::{Seeds, Source};
@@ -29,6 +29,8 @@ pub(super) const FLAGS: &[&Flag] = &[
     options::JOIN,
     options::PERIOD,
     options::API,
+    options::HTTP,
+    options::METRICS,
     options::LOG,
 ];
 
@@ -49,6 +51,8 @@ fn settings(options: &Options) -> Result<Settings, Failure> {
         seeds: seeds(options)?,
         period_ms: period_ms(options)?,
         api: client::api_paths(options, cluster)?,
+        http: tcp(options, options::HTTP)?,
+        metrics: tcp(options, options::METRICS)?,
         log: level(options)?,
     })
 }
@@ -64,6 +68,12 @@ fn literal(value: Value, port: u16) -> Result<Address, Failure> {
 fn bind(options: &Options) -> Result<Option<Address>, Failure> {
     let Some(value) = options.last(options::BIND) else { return Ok(None) };
     literal(value, DEFAULT_PORT).map(Some)
+}
+
+/// Where the API listens on TCP, if anywhere.
+fn tcp(options: &Options, flag: &'static Flag) -> Result<Option<Address>, Failure> {
+    let Some(value) = options.last(flag) else { return Ok(None) };
+    literal(value, HTTP_PORT).map(Some)
 }
 
 /// Port 0 stands for the port that is bound.
@@ -146,9 +156,8 @@ fn period_ms(options: &Options) -> Result<u32, Failure> {
 
 fn level(options: &Options) -> Result<LevelFilter, Failure> {
     let Some(value) = options.last(options::LOG) else { return Ok(LevelFilter::Info) };
-    let level = logger::LEVELS.iter().find(|(name, _)| *name == value.text);
-    level
-        .map(|(_, level)| *level)
+    logger::find_level(value.text)
+        .map(|(_, level)| level)
         .ok_or_else(|| wrong(value, format_args!(" is none of error, warn, info, debug or trace")))
 }
 

@@ -26,13 +26,93 @@ const PATIENCE_SECS: u16 = 10;
 const WATCH_INTERVAL_MS: u16 = 1_000;
 
 /// The longest request, bytes.
-const REQUEST_BYTES: usize = 512;
+const REQUEST_BYTES: usize = 1_024;
 
 const CLEAR_SCREEN: &[u8] = b"\x1b[H\x1b[2J";
 
 pub(super) fn members(options: &Options) -> Result<(), Failure> {
-    let quiet = options.has(options::QUIET);
-    show(options, if quiet { "/v1/members?quiet=1" } else { "/v1/members" })
+    let mut space = [0; REQUEST_BYTES];
+    let mut path = Page::new(&mut space);
+    path.push(if options.has(options::QUIET) { b"/v1/members?quiet=1" } else { b"/v1/members?" });
+    if let Some(states) = options.last(options::STATE) {
+        argument(&mut path, "&state=", states.text);
+    }
+    // MIDGE_TAG is for the tags of the agent itself.
+    let mut name = "&tag=";
+    for tag in options.given(options::TAG) {
+        argument(&mut path, core::mem::replace(&mut name, ","), tag);
+    }
+    show(options, text(&path)?)
+}
+
+pub(super) fn stats(options: &Options) -> Result<(), Failure> {
+    show(options, "/v1/stats")
+}
+
+/// Follows the events until the agent has left.
+pub(super) fn events(options: &Options) -> Result<(), Failure> {
+    let mut space = [0; REQUEST_BYTES];
+    let mut path = Page::new(&mut space);
+    path.push(b"/v1/events?");
+    if let Some(since) = options.last(options::SINCE) {
+        argument(&mut path, "since=", since.text);
+    }
+    let accept = if options.has(options::JSON) { JSON } else { TEXT };
+    // An empty line says only that the agent is alive.
+    let mut at_start = true;
+    Agent::of(options)?.request("GET", format_args!("{}", text(&path)?), accept, &mut |piece| {
+        let is_empty_line = at_start && piece == b"\n";
+        at_start = piece.ends_with(b"\n");
+        if is_empty_line { Ok(()) } else { write(piece) }
+    })
+}
+
+pub(super) fn forget(options: &Options) -> Result<(), Failure> {
+    act(options, "/v1/forget?node=", 0)
+}
+
+pub(super) fn log(options: &Options) -> Result<(), Failure> {
+    act(options, "/v1/log?level=", 0)
+}
+
+/// `tag set KEY=VALUE ...` and `tag rm KEY ...`.
+pub(super) fn tag(options: &Options) -> Result<(), Failure> {
+    match options.operands().next() {
+        Some("set") => act(options, "/v1/tags?set=", 1),
+        Some("rm") => act(options, "/v1/tags?remove=", 1),
+        _ => Err(Failure::usage(format_args!("say `tag set KEY=VALUE` or `tag rm KEY`"))),
+    }
+}
+
+/// Makes one request for each operand after the first few.
+fn act(options: &Options, path: &str, skipped: usize) -> Result<(), Failure> {
+    let agent = Agent::of(options)?;
+    for operand in options.operands().skip(skipped) {
+        let mut space = [0; REQUEST_BYTES];
+        let mut target = Page::new(&mut space);
+        argument(&mut target, path, operand);
+        agent.request("POST", format_args!("{}", text(&target)?), TEXT, &mut write)?;
+    }
+    Ok(())
+}
+
+/// Appends an argument of a query, percent-encoded where it must be (RFC 3986 section 3.4).
+fn argument(path: &mut Page<'_>, name: &str, value: &str) {
+    path.push(name.as_bytes());
+    for &byte in value.as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~=,:[]".contains(&byte) {
+            path.push(&[byte]);
+        } else {
+            path.push(b"%");
+            path.hex(u64::from(byte), 2);
+        }
+    }
+}
+
+/// A request's target, if it was not too long.
+fn text<'p>(path: &'p Page<'_>) -> Result<&'p str, Failure> {
+    let text = core::str::from_utf8(path.written()).ok().filter(|_| !path.is_overfull());
+    text.ok_or_else(|| Failure::usage(format_args!("an argument is too long")))
 }
 
 pub(super) fn status(options: &Options) -> Result<(), Failure> {

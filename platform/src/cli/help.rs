@@ -21,14 +21,18 @@ usage: midge COMMAND [OPTION ...]
   agent        run the agent of this node
   members      who is in the cluster, as the agent on this host knows it
   status       this node at a glance
+  events       what happens, as it happens
+  stats        the agent's counters
   join ADDR    tell the running agent another address to join through
+  forget NODE  take a failed member for one that has left
+  tag          change what others know about this node
+  log LEVEL    change how much the agent writes to its log
   leave        make the agent leave the cluster and stop
   version      print the version
   help         this; help COMMAND or COMMAND --help: more about that command
 
 Every long option can be given in the environment, as MIDGE_<OPTION>.
 Exit status: 0 done, 1 failed, 2 wrong usage, 3 \"no\" (--check), 4 no agent.
-
 example, two nodes:
   host-a$ midge agent
   host-b$ midge agent --join 10.0.0.1
@@ -49,6 +53,8 @@ usage: midge agent [OPTION ...]        run the agent of this node
   --api PATH               socket for `midge members` and others; default
                            /run/midge/CLUSTER.sock, else
                            $XDG_RUNTIME_DIR/midge-CLUSTER.sock
+  --http ADDR[:PORT]       the API over TCP, for reading; default port 6435
+  --metrics ADDR[:PORT]    Prometheus metrics and health alone, likewise
   --log LEVEL              error, warn, info (default), debug or trace
 
 Addresses are 10.0.0.1, 10.0.0.1:6434, fd00::1 or [fd00::1]:6434.
@@ -63,6 +69,8 @@ pub(super) const MEMBERS: Text = &[
 usage: midge members [OPTION ...]      who is in the cluster
 
   -q, --quiet      addresses of live members only, one a line
+  --state S,...    only these: alive, suspect, failed, left
+  --tag K=V,...    only members with all of these tags
 ",
     SHOW,
     ASK,
@@ -83,6 +91,73 @@ usage: midge status [OPTION ...]       this node at a glance
     ASK,
     "
 example: until midge status --check; do sleep 1; done
+",
+];
+
+pub(super) const EVENTS: Text = &[
+    "\
+usage: midge events [OPTION ...]       what happens, as it happens, a line each
+
+  --since ID       go on after the event with this id; 0: all that are kept
+  --json           as JSON, an object a line
+",
+    ASK,
+    "
+Ends when the agent has left; exit status 4 if it is gone without that. After
+that, --since with the last id goes on, and says what was lost.
+
+example: midge events --since 0 | grep member_failed
+",
+];
+
+pub(super) const STATS: Text = &[
+    "\
+usage: midge stats [OPTION ...]        the agent's counters since its start
+
+",
+    SHOW,
+    ASK,
+    "
+example: midge stats --watch
+",
+];
+
+pub(super) const FORGET: Text = &[
+    "\
+usage: midge forget NODE ...           a failed member has left, for everybody
+
+",
+    ASK,
+    "
+NODE is an address, an id or a name that one member alone has. One that is
+alive cannot be forgotten.
+
+example: midge forget 10.0.0.7
+",
+];
+
+pub(super) const TAG: Text = &[
+    "\
+usage: midge tag set KEY=VALUE ...     change what others know about this node
+       midge tag rm KEY ...
+
+",
+    ASK,
+    "
+Until the agent ends; at its next start, --tag counts again.
+
+example: midge tag set zone=eu-1a
+",
+];
+
+pub(super) const LOG: Text = &[
+    "\
+usage: midge log LEVEL                 error, warn, info, debug or trace
+
+",
+    ASK,
+    "
+example: midge log debug
 ",
 ];
 
@@ -121,11 +196,13 @@ example: midge version
 
 #[cfg(test)]
 mod tests {
+    use super::super::COMMANDS;
     use super::*;
 
     #[test]
     fn fits_a_screen_and_has_an_example() {
-        for pieces in [OVERVIEW, AGENT, MEMBERS, STATUS, JOIN, LEAVE, VERSION] {
+        let commands = COMMANDS.iter().map(|command| command.help);
+        for pieces in commands.chain([OVERVIEW]) {
             let text = pieces.concat();
             assert!(text.lines().count() <= 24, "{text}");
             assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");

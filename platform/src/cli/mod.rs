@@ -55,54 +55,94 @@ struct Command {
     name: &'static str,
     help: help::Text,
     flags: &'static [&'static Flag],
-    /// Whether it takes addresses; then it needs one.
-    takes_addresses: bool,
+    operands: Operands,
     run: fn(&Options) -> Result<(), Failure>,
 }
 
-const COMMANDS: [Command; 6] = [
+/// The arguments of a command that are no options.
+struct Operands {
+    least: usize,
+    most: usize,
+    /// One of them, with its article.
+    what: &'static str,
+}
+
+const NONE: Operands = Operands { least: 0, most: 0, what: "" };
+
+/// What commands that only show something take.
+const SHOW: &[&Flag] = &[options::JSON, options::WATCH, options::CLUSTER, options::API];
+
+/// What commands that change something take.
+const ASK: &[&Flag] = &[options::CLUSTER, options::API];
+
+const COMMANDS: [Command; 11] = [
     Command {
         name: "agent",
         help: help::AGENT,
         flags: agent::FLAGS,
-        takes_addresses: false,
+        operands: NONE,
         run: agent::run,
     },
     Command {
         name: "members",
         help: help::MEMBERS,
-        flags: &[options::QUIET, options::JSON, options::WATCH, options::CLUSTER, options::API],
-        takes_addresses: false,
+        flags: &[
+            options::QUIET,
+            options::STATE,
+            options::TAG,
+            options::JSON,
+            options::WATCH,
+            options::CLUSTER,
+            options::API,
+        ],
+        operands: NONE,
         run: client::members,
     },
     Command {
         name: "status",
         help: help::STATUS,
         flags: &[options::JSON, options::WATCH, options::CHECK, options::CLUSTER, options::API],
-        takes_addresses: false,
+        operands: NONE,
         run: client::status,
     },
     Command {
+        name: "events",
+        help: help::EVENTS,
+        flags: &[options::SINCE, options::JSON, options::CLUSTER, options::API],
+        operands: NONE,
+        run: client::events,
+    },
+    Command { name: "stats", help: help::STATS, flags: SHOW, operands: NONE, run: client::stats },
+    Command {
         name: "join",
         help: help::JOIN,
-        flags: &[options::CLUSTER, options::API],
-        takes_addresses: true,
+        flags: ASK,
+        operands: Operands { least: 1, most: usize::MAX, what: "an address" },
         run: client::join,
     },
     Command {
-        name: "leave",
-        help: help::LEAVE,
-        flags: &[options::CLUSTER, options::API],
-        takes_addresses: false,
-        run: client::leave,
+        name: "forget",
+        help: help::FORGET,
+        flags: ASK,
+        operands: Operands { least: 1, most: usize::MAX, what: "a member" },
+        run: client::forget,
     },
     Command {
-        name: "version",
-        help: help::VERSION,
-        flags: &[],
-        takes_addresses: false,
-        run: version,
+        name: "tag",
+        help: help::TAG,
+        flags: ASK,
+        operands: Operands { least: 2, most: usize::MAX, what: "a tag" },
+        run: client::tag,
     },
+    Command {
+        name: "log",
+        help: help::LOG,
+        flags: ASK,
+        operands: Operands { least: 1, most: 1, what: "a level" },
+        run: client::log,
+    },
+    Command { name: "leave", help: help::LEAVE, flags: ASK, operands: NONE, run: client::leave },
+    Command { name: "version", help: help::VERSION, flags: &[], operands: NONE, run: version },
 ];
 
 /// Runs the program and returns its exit status.
@@ -157,12 +197,12 @@ fn execute(command: &Command, arguments: Strings, environment: Strings) -> Resul
     if options.has(options::HELP) {
         return print(command.help);
     }
-    match (options.operands().next(), command.takes_addresses) {
-        (None, true) => return Err(Failure::usage(format_args!("an address is missing"))),
-        (Some(excess), false) => {
-            return Err(Failure::usage(format_args!("unexpected argument `{excess}`")));
-        }
-        _ => {}
+    let Operands { least, most, what } = command.operands;
+    if let Some(excess) = options.operands().nth(most) {
+        return Err(Failure::usage(format_args!("unexpected argument `{excess}`")));
+    }
+    if options.operands().count() < least {
+        return Err(Failure::usage(format_args!("{what} is missing")));
     }
     for name in options::unknown_variables(environment) {
         complain(format_args!("warning: MIDGE_{name} is set, but there is no such option"));

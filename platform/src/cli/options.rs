@@ -40,7 +40,11 @@ pub(crate) const CLUSTER: &Flag = &value("cluster");
 pub(crate) const JOIN: &Flag = &value("join");
 pub(crate) const PERIOD: &Flag = &value("period");
 pub(crate) const API: &Flag = &value("api");
+pub(crate) const HTTP: &Flag = &value("http");
+pub(crate) const METRICS: &Flag = &value("metrics");
 pub(crate) const LOG: &Flag = &value("log");
+pub(crate) const STATE: &Flag = &value("state");
+pub(crate) const SINCE: &Flag = &value("since");
 pub(crate) const JSON: &Flag = &switch("json", None);
 pub(crate) const WATCH: &Flag = &switch("watch", None);
 pub(crate) const QUIET: &Flag = &switch("quiet", Some('q'));
@@ -48,8 +52,10 @@ pub(crate) const CHECK: &Flag = &switch("check", None);
 /// Every command takes it.
 pub(crate) const HELP: &Flag = &switch("help", Some('h'));
 
-const ALL: [&Flag; 13] =
-    [BIND, ADVERTISE, NAME, TAG, CLUSTER, JOIN, PERIOD, API, LOG, JSON, WATCH, QUIET, CHECK];
+const ALL: [&Flag; 17] = [
+    BIND, ADVERTISE, NAME, TAG, CLUSTER, JOIN, PERIOD, API, HTTP, METRICS, LOG, STATE, SINCE, JSON,
+    WATCH, QUIET, CHECK,
+];
 
 /// What a command was given, checked as a whole.
 #[derive(Clone, Copy, Debug)]
@@ -180,6 +186,16 @@ impl Options {
             }
         }
         Ok(())
+    }
+
+    /// The items of an option that takes a list, on the command line alone.
+    pub(crate) fn given(&self, flag: &'static Flag) -> impl Iterator<Item = &'static str> {
+        self.walk()
+            .filter_map(move |argument| match argument {
+                Ok(Argument::Option(of, text)) if of == flag => Some(text),
+                _ => None,
+            })
+            .flat_map(|text| parts(text, b','))
     }
 
     /// Arguments that are no options.

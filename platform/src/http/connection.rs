@@ -45,7 +45,7 @@ pub struct Cursor {
     /// What was asked of it.
     pub mask: u8,
     /// Where in it.
-    pub at: u32,
+    pub at: u64,
 }
 
 /// What follows a page of an answer.
@@ -93,6 +93,8 @@ const STEPS: usize = 12;
 #[derive(Debug)]
 pub(super) struct Connection {
     stream: Socket,
+    /// Which listener it came through.
+    listener: usize,
     phase: Phase,
     /// When it is over, or when waiting ends.
     until: Instant,
@@ -142,9 +144,10 @@ pub(super) struct Turn<'t, A> {
 }
 
 impl Connection {
-    pub(super) fn new(stream: Socket, now: Instant) -> Self {
+    pub(super) fn new(stream: Socket, listener: usize, now: Instant) -> Self {
         Self {
             stream,
+            listener,
             phase: Phase::Request,
             until: now + REQUEST_TIME,
             since: now,
@@ -185,6 +188,11 @@ impl Connection {
         self.closing
     }
 
+    /// It came through another listener than the first.
+    pub(super) fn is_guest(&self) -> bool {
+        self.listener > 0
+    }
+
     /// Its answer waits, or has waited.
     pub(super) fn has_waited(&self) -> bool {
         self.waited
@@ -217,7 +225,7 @@ impl Connection {
 
     /// Tells a client that every slot is taken. At once: its place may be needed for the next.
     pub(super) fn refuse(&mut self, buffer: &mut Buffer, now: Instant) {
-        let what = "all 16 connections are in use; try again";
+        let what = "all connections are in use; try again";
         self.fail(&mut buffer.output, StatusCode::Busy, &what);
         self.close_by(now);
         // What a new socket does not take now is tried again in its turn.
@@ -253,7 +261,7 @@ impl Connection {
                 Phase::Answer => self.answered(buffer, turn),
                 Phase::Wait(_) if self.hung_up => Step::Over,
                 Phase::Wait(_) if !self.woken && turn.now < self.until => Step::Blocked,
-                Phase::Wait(cursor) => self.resume(cursor, &mut buffer.output, turn),
+                Phase::Wait(cursor) => self.resume(cursor, buffer, turn),
                 Phase::Drain => self.drain(buffer),
             };
             if step != Step::On {
@@ -324,6 +332,7 @@ impl Connection {
                 return Some(self.fail(output, status, &what));
             }
         };
+        head.request.listener = self.listener;
         self.request = self.head;
         if head.body_bytes > 0 {
             match self.body(&head, input, output, turn) {
@@ -385,15 +394,24 @@ impl Connection {
         self.settle(output, &written, next, turn)
     }
 
+    /// The request is still in the input: reading it again takes less than keeping what it said.
     fn resume<A: App>(
         &mut self,
         cursor: Cursor,
-        output: &mut [u8; PAGE_BYTES],
+        buffer: &mut Buffer,
         turn: &mut Turn<'_, A>,
     ) -> Step {
         self.woken = false;
+        let Buffer { input, output } = buffer;
+        let input = &input[self.input.0..][..self.request];
+        // It could be read before.
+        let Ok(Head { mut request, .. }) = request::parse(&input[..self.head]) else {
+            return Step::Over;
+        };
+        request.listener = self.listener;
+        request.body = &input[self.head..];
         let (written, next) =
-            reply::compose(output, turn.may_wait, |reply| turn.app.resume(cursor, reply));
+            reply::compose(output, turn.may_wait, |reply| turn.app.resume(&request, cursor, reply));
         self.settle(output, &written, next, turn)
     }
 
@@ -408,7 +426,7 @@ impl Connection {
         if let Next::Wait(cursor, until) = next {
             if !self.waited && !turn.may_wait {
                 turn.stats.busy += 1;
-                let what = "8 requests are waiting already; try again";
+                let what = "too many requests are waiting already; try again";
                 return self.fail(output, StatusCode::Busy, &what);
             }
             self.waited = true;
@@ -463,7 +481,7 @@ impl Connection {
     /// A page has been written whole.
     fn answered<A: App>(&mut self, buffer: &mut Buffer, turn: &mut Turn<'_, A>) -> Step {
         match self.next {
-            Next::More(cursor) => self.resume(cursor, &mut buffer.output, turn),
+            Next::More(cursor) => self.resume(cursor, buffer, turn),
             Next::Wait(cursor, until) => {
                 self.phase = Phase::Wait(cursor);
                 self.until = until;

@@ -16,6 +16,8 @@ pub enum StatusCode {
     Accepted,
     /// 400
     BadRequest,
+    /// 403
+    Forbidden,
     /// 404
     NotFound,
     /// 405
@@ -34,6 +36,8 @@ pub enum StatusCode {
     NotImplemented,
     /// 503
     Busy,
+    /// 503, too
+    NotReady,
     /// 505
     Version,
 }
@@ -45,6 +49,7 @@ impl StatusCode {
             Self::Ok => "200 OK",
             Self::Accepted => "202 Accepted",
             Self::BadRequest => "400 Bad Request",
+            Self::Forbidden => "403 Forbidden",
             Self::NotFound => "404 Not Found",
             Self::Method => "405 Method Not Allowed",
             Self::Timeout => "408 Request Timeout",
@@ -53,7 +58,7 @@ impl StatusCode {
             Self::Expectation => "417 Expectation Failed",
             Self::HeadTooLarge => "431 Request Header Fields Too Large",
             Self::NotImplemented => "501 Not Implemented",
-            Self::Busy => "503 Service Unavailable",
+            Self::Busy | Self::NotReady => "503 Service Unavailable",
             Self::Version => "505 HTTP Version Not Supported",
         }
     }
@@ -62,11 +67,13 @@ impl StatusCode {
     pub const fn code(self) -> &'static str {
         match self {
             Self::Ok | Self::Accepted => "ok",
+            Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
             Self::Method => "method",
             Self::Conflict => "conflict",
             Self::BodyTooLarge | Self::HeadTooLarge => "too_large",
             Self::Busy => "busy",
+            Self::NotReady => "not_ready",
             Self::BadRequest
             | Self::Timeout
             | Self::Expectation
@@ -83,6 +90,12 @@ pub enum ContentType {
     Json,
     /// `text/plain` in UTF-8
     Text,
+    /// `application/x-ndjson`: one JSON object a line
+    JsonLines,
+    /// `text/event-stream`
+    Events,
+    /// The text format of Prometheus
+    Metrics,
 }
 
 impl ContentType {
@@ -90,6 +103,9 @@ impl ContentType {
         match self {
             Self::Json => "application/json",
             Self::Text => "text/plain; charset=utf-8",
+            Self::JsonLines => "application/x-ndjson",
+            Self::Events => "text/event-stream",
+            Self::Metrics => "text/plain; version=0.0.4; charset=utf-8",
         }
     }
 }
@@ -123,23 +139,20 @@ impl<'a> Reply<'a> {
         &mut self.page
     }
 
-    /// Answers with an error: one line in plain text, or `{"error": ..., "code": ...}`.
+    /// Answers with an error: one line in plain text, or else `{"error": ..., "code": ...}`.
     pub fn error(&mut self, status: StatusCode, content: ContentType, what: &dyn fmt::Display) {
-        let page = self.begin(status, content);
-        match content {
-            ContentType::Json => {
-                let mut object = Object::open(page);
-                object.display("error", what);
-                object.text("code", status.code());
-                object.close();
-                page.push(b"\n");
-            }
-            ContentType::Text => {
-                // The page cannot fail.
-                let _ = fmt::write(&mut Printable(page), format_args!("{what}"));
-                page.push(b"\n");
-            }
+        if content == ContentType::Text {
+            let page = self.begin(status, content);
+            // The page cannot fail.
+            let _ = fmt::write(&mut Printable(page), format_args!("{what}"));
+            return page.push(b"\n");
         }
+        let page = self.begin(status, ContentType::Json);
+        let mut object = Object::open(page);
+        object.display("error", what);
+        object.text("code", status.code());
+        object.close();
+        page.push(b"\n");
     }
 
     /// Answers 405 and says which methods there are.

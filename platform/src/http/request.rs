@@ -30,6 +30,8 @@ pub struct Request<'a> {
     pub query: &'a str,
     /// The body; empty when there is none.
     pub body: &'a [u8],
+    /// Which listener it came through.
+    pub listener: usize,
     headers: Headers<'a>,
 }
 
@@ -236,7 +238,14 @@ pub(super) fn parse(mut rest: &[u8]) -> Result<Head<'_>, Wrong> {
     let fields = Fields::read(headers, old)?;
     let (path, query) = split_target(target)?;
     Ok(Head {
-        request: Request { method: method_of(method), path, query, body: &[], headers },
+        request: Request {
+            method: method_of(method),
+            path,
+            query,
+            body: &[],
+            listener: 0,
+            headers,
+        },
         head_only: method == "HEAD",
         old,
         close: fields.close || (old && !fields.keep),

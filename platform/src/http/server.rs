@@ -7,7 +7,7 @@ use super::connection::{Buffers, Connection, Cursor, Next, Step, Turn};
 use super::listener::Listener;
 use super::reply::Reply;
 use super::request::Request;
-use super::{SERVED, SLOTS, WAITING};
+use super::{GUESTS, GUESTS_WAITING, LISTENERS, SERVED, SLOTS, WAITING};
 use crate::poll::{Event, Interest, Poll, Token};
 use crate::socket::Socket;
 
@@ -21,8 +21,8 @@ pub trait App {
     /// Answers a request, or begins to.
     fn respond(&mut self, request: &Request<'_>, reply: &mut Reply<'_>) -> Next;
 
-    /// Goes on with an answer, from where [`Next`] said.
-    fn resume(&mut self, cursor: Cursor, reply: &mut Reply<'_>) -> Next;
+    /// Goes on with the answer to a request, from where [`Next`] said.
+    fn resume(&mut self, request: &Request<'_>, cursor: Cursor, reply: &mut Reply<'_>) -> Next;
 }
 
 /// Counters since the start.
@@ -44,14 +44,15 @@ pub struct Stats {
     pub accept_errors: u64,
 }
 
-/// A server over one listener.
+/// A server over one listener or more. Connections through others than the first are guests: they
+/// have at most [`GUESTS`] of the [`SERVED`] places.
 ///
 /// The driver hands every event whose token [`owns`](Self::owns) it to
 /// [`handle_event`](Self::handle_event), then calls [`run`](Self::run) once, and polls again:
 /// without waiting if `run` returned `true`, else until [`poll_timeout`](Self::poll_timeout).
 #[derive(Debug)]
 pub struct Server<'b, L: Listener> {
-    listener: L,
+    listeners: [Option<L>; LISTENERS],
     first: usize,
     buffers: &'b mut Buffers,
     connections: [Option<Connection>; SLOTS],
@@ -59,42 +60,48 @@ pub struct Server<'b, L: Listener> {
     ready: u32,
     /// Whose turn comes first.
     turn: usize,
-    /// Connections may be waiting to be accepted.
-    accepting: bool,
+    /// Listeners with connections that may be waiting to be accepted, a bit each.
+    accepting: u8,
     /// When to try to accept again after a failure.
     retry: Option<Instant>,
     stats: Stats,
 }
 
-/// Connections accepted in one run.
+/// Connections accepted in one run of each listener.
 const ACCEPTS: usize = 8;
+
+const ALL_LISTENERS: u8 = (1 << LISTENERS) - 1;
 
 /// Pause after a failure to accept, for example because there are no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 impl<'b, L: Listener> Server<'b, L> {
     /// Tokens that a server uses.
-    pub const TOKENS: usize = 1 + SLOTS;
+    pub const TOKENS: usize = LISTENERS + SLOTS;
 
     /// A server that uses the tokens from `first` on.
     ///
     /// # Errors
-    /// The listener could not be watched.
+    /// A listener could not be watched.
     pub fn new(
-        listener: L,
+        listeners: [Option<L>; LISTENERS],
         buffers: &'b mut Buffers,
         poll: &Poll,
         first: Token,
     ) -> Result<Self, Errno> {
-        poll.add(&listener, first, Interest::Read)?;
+        for (at, listener) in listeners.iter().enumerate() {
+            if let Some(listener) = listener {
+                poll.add(listener, Token(first.0 + at), Interest::Read)?;
+            }
+        }
         Ok(Self {
-            listener,
+            listeners,
             first: first.0,
             buffers,
             connections: [const { None }; SLOTS],
             ready: 0,
             turn: 0,
-            accepting: true,
+            accepting: ALL_LISTENERS,
             retry: None,
             stats: Stats::default(),
         })
@@ -108,11 +115,13 @@ impl<'b, L: Listener> Server<'b, L> {
     /// Takes note of an event; [`run`](Self::run) acts on it. Events of other tokens are ignored.
     pub fn handle_event(&mut self, event: &Event) {
         let Some(offset) = event.token().0.checked_sub(self.first) else { return };
-        if offset == 0 {
-            self.accepting = true;
-        } else if let Some(Some(connection)) = self.connections.get_mut(offset - 1) {
+        let Some(slot) = offset.checked_sub(LISTENERS) else {
+            self.accepting |= 1 << offset;
+            return;
+        };
+        if let Some(Some(connection)) = self.connections.get_mut(slot) {
             connection.handle_event(event);
-            self.ready |= 1 << (offset - 1);
+            self.ready |= 1 << slot;
         }
     }
 
@@ -130,7 +139,7 @@ impl<'b, L: Listener> Server<'b, L> {
     #[must_use]
     pub fn run<A: App>(&mut self, now: Instant, poll: &Poll, app: &mut A) -> bool {
         self.expire(now);
-        self.accept(now, poll);
+        self.accept_all(now, poll);
         let first = self.turn;
         self.turn = (first + 1) % SLOTS;
         for slot in (first..SLOTS).chain(0..first) {
@@ -138,7 +147,7 @@ impl<'b, L: Listener> Server<'b, L> {
                 self.serve(slot, now, app);
             }
         }
-        self.ready != 0 || self.accepting
+        self.ready != 0 || self.accepting != 0
     }
 
     /// When [`run`](Self::run) is due although no event comes.
@@ -154,15 +163,17 @@ impl<'b, L: Listener> Server<'b, L> {
     }
 
     fn serve<A: App>(&mut self, slot: usize, now: Instant, app: &mut A) {
-        let waiting = self.connections.iter().flatten().filter(|c| c.has_waited()).count();
+        let waiting = self.count(Connection::has_waited);
+        let guests = self.count(|connection| connection.has_waited() && connection.is_guest());
         let Some(connection) = &mut self.connections[slot] else {
             self.ready &= !(1 << slot);
             return;
         };
+        let is_place = waiting < WAITING && (!connection.is_guest() || guests < GUESTS_WAITING);
         let mut turn = Turn {
             app,
             now,
-            may_wait: waiting < WAITING || connection.has_waited(),
+            may_wait: is_place || connection.has_waited(),
             stats: &mut self.stats,
         };
         match connection.turn(&mut self.buffers.0[slot], &mut turn) {
@@ -170,6 +181,10 @@ impl<'b, L: Listener> Server<'b, L> {
             Step::Blocked => self.ready &= !(1 << slot),
             Step::Over => self.remove(slot),
         }
+    }
+
+    fn count(&self, which: impl Fn(&Connection) -> bool) -> usize {
+        self.connections.iter().flatten().filter(|connection| which(connection)).count()
     }
 
     fn remove(&mut self, slot: usize) {
@@ -193,40 +208,45 @@ impl<'b, L: Listener> Server<'b, L> {
         }
     }
 
-    fn accept(&mut self, now: Instant, poll: &Poll) {
+    fn accept_all(&mut self, now: Instant, poll: &Poll) {
         if self.retry.is_some_and(|retry| retry <= now) {
             self.retry = None;
-            self.accepting = true;
+            self.accepting = ALL_LISTENERS;
         }
-        for _ in 0..ACCEPTS {
-            if !self.accepting {
-                return;
-            }
-            match self.listener.accept() {
-                Ok(stream) => self.admit(stream, now, poll),
-                Err(Errno::EAGAIN) => self.accepting = false,
-                Err(Errno::EINTR | Errno::ECONNABORTED) => {}
-                Err(_) => {
-                    self.stats.accept_errors += 1;
-                    self.accepting = false;
-                    self.retry = Some(now + ACCEPT_PAUSE);
+        for listener in 0..LISTENERS {
+            for _ in 0..ACCEPTS {
+                if self.accepting & 1 << listener != 0 {
+                    self.accept(listener, now, poll);
                 }
             }
         }
     }
 
+    fn accept(&mut self, at: usize, now: Instant, poll: &Poll) {
+        let next = self.listeners[at].as_ref().map_or(Err(Errno::EAGAIN), Listener::accept);
+        match next {
+            Ok(stream) => self.admit(stream, at, now, poll),
+            Err(Errno::EAGAIN) => self.accepting &= !(1 << at),
+            Err(Errno::EINTR | Errno::ECONNABORTED) => {}
+            Err(_) => {
+                self.stats.accept_errors += 1;
+                self.accepting &= !(1 << at);
+                self.retry = Some(now + ACCEPT_PAUSE);
+            }
+        }
+    }
+
     /// Gives a connection a slot, or one of the few places in which it is told that there is none.
-    fn admit(&mut self, stream: Socket, now: Instant, poll: &Poll) {
+    fn admit(&mut self, stream: Socket, listener: usize, now: Instant, poll: &Poll) {
         self.stats.connections += 1;
-        let served = self.connections.iter().flatten().filter(|c| !c.is_closing()).count();
-        let refused = served >= SERVED && !self.evict();
+        let mut connection = Connection::new(stream, listener, now);
+        let refused = !self.has_place(connection.is_guest());
         let Some(slot) = self.free_slot() else { return };
-        let mut connection = Connection::new(stream, now);
         if refused {
             self.stats.busy += 1;
             connection.refuse(&mut self.buffers.0[slot], now);
         }
-        let token = Token(self.first + 1 + slot);
+        let token = Token(self.first + LISTENERS + slot);
         if connection.watch(poll, token).is_err() {
             self.stats.accept_errors += 1;
             return;
@@ -235,10 +255,24 @@ impl<'b, L: Listener> Server<'b, L> {
         self.ready |= 1 << slot;
     }
 
+    /// Whether there is a place for one more, which may be made by evicting another. Guests that
+    /// are too many make place among themselves.
+    fn has_place(&mut self, guest: bool) -> bool {
+        let served = self.count(|connection| !connection.is_closing());
+        let guests = self.count(|connection| !connection.is_closing() && connection.is_guest());
+        if guest && guests >= GUESTS {
+            return self.evict(true);
+        }
+        served < SERVED || self.evict(false)
+    }
+
     /// Closes the connection that has been idle for longest; when none is, the one that has been
     /// sending its next request for longest, lest a few that are never done hold every slot.
-    fn evict(&mut self) -> bool {
-        let since = |slot: usize| self.connections[slot].as_ref().and_then(|c| c.dispensable());
+    fn evict(&mut self, among_guests: bool) -> bool {
+        let since = |slot: usize| {
+            let connection = self.connections[slot].as_ref()?;
+            if among_guests && !connection.is_guest() { None } else { connection.dispensable() }
+        };
         let longest = (0..SLOTS).filter_map(|slot| Some((since(slot)?, slot))).min();
         let Some((_, slot)) = longest else { return false };
         self.remove(slot);

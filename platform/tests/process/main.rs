@@ -5,11 +5,13 @@
 
 mod bad_input;
 mod command_line;
+mod commands;
 mod failure;
 mod form;
 mod harness;
 mod hostile;
 mod hostile_http;
 mod leave;
+mod tcp;
 mod unread;
 mod upgrade;

@@ -1,11 +1,14 @@
 //! What has happened: the last events of the node, numbered, for the log, the API and hooks.
 //!
 //! - [`record`]: one event with what was true at its time, as text and as JSON
+//! - `stream`: `GET /v1/events`
 //!
 //! An id is `LIFE-SEQ`: which life of the agent, and which event of it. So whoever reads them can
 //! say where it has come to, even to an agent that has been started anew.
 
 pub mod record;
+
+mod stream;
 
 use midge::{Event, Node};
 

@@ -256,7 +256,7 @@ fn a_long_listing_reaches_a_slow_reader_row_by_row_once() {
         let answer = client.only();
         assert!(answer.chunks > 100, "{} pages", answer.chunks);
         let rows =
-            answer.text().lines().map(|row| row.split(' ').next().unwrap().parse::<u32>().unwrap());
+            answer.text().lines().map(|row| row.split(' ').next().unwrap().parse::<u64>().unwrap());
         assert!(rows.eq(0..ROWS), "every row once, in order");
         assert!(!client.ended);
     }

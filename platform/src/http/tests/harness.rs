@@ -44,13 +44,32 @@ impl AsFd for Pairs {
     }
 }
 
+/// What the tests have of a listener: what it yields next, and what rings its bell.
+struct Door {
+    queue: Rc<RefCell<Queue>>,
+    hammer: UnixStream,
+}
+
+impl Door {
+    fn new() -> (Pairs, Self) {
+        let queue = Rc::default();
+        let (bell, hammer) = UnixStream::pair().unwrap();
+        bell.set_nonblocking(true).unwrap();
+        (Pairs { queue: Rc::clone(&queue), bell }, Self { queue, hammer })
+    }
+
+    fn offer(&mut self, stream: Result<Socket, Errno>) {
+        self.queue.borrow_mut().push_back(stream);
+        assert_eq!(self.hammer.write(b"!").unwrap(), 1);
+    }
+}
+
 /// The server, and the world around it.
 pub(crate) struct World<A> {
     poll: Poll,
     events: Events,
     pub(crate) server: Server<'static, Pairs>,
-    queue: Rc<RefCell<Queue>>,
-    bell: UnixStream,
+    doors: [Door; LISTENERS],
     pub(crate) app: A,
     pub(crate) now: Instant,
 }
@@ -58,29 +77,33 @@ pub(crate) struct World<A> {
 impl<A: Timed> World<A> {
     pub(crate) fn with(app: A) -> Self {
         let poll = Poll::new().unwrap();
-        let queue = Rc::default();
-        let (bell, hammer) = UnixStream::pair().unwrap();
-        bell.set_nonblocking(true).unwrap();
-        let pairs = Pairs { queue: Rc::clone(&queue), bell };
+        let (listeners, doors): (Vec<_>, Vec<_>) = (0..LISTENERS).map(|_| Door::new()).unzip();
+        let listeners = listeners.into_iter().map(Some).collect::<Vec<_>>().try_into();
+        let listeners: [Option<Pairs>; LISTENERS] = listeners.ok().unwrap();
+        let doors = doors.try_into().ok().unwrap();
         let buffers = Box::leak(Box::new(Buffers::EMPTY));
-        let server = Server::new(pairs, buffers, &poll, Token(5)).unwrap();
+        let server = Server::new(listeners, buffers, &poll, Token(5)).unwrap();
         let events = Events::new();
-        Self { poll, events, server, queue, bell: hammer, app, now: Instant::ZERO }
+        Self { poll, events, server, doors, app, now: Instant::ZERO }
     }
 
     /// A new connection. The server has not seen it yet.
     pub(crate) fn connect(&mut self) -> Client {
+        self.connect_to(0)
+    }
+
+    /// A new connection through one of the listeners.
+    pub(crate) fn connect_to(&mut self, listener: usize) -> Client {
         let (ours, theirs) = UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
         theirs.set_nonblocking(true).unwrap();
-        self.offer(Ok(OwnedFd::from(theirs).into()));
+        self.doors[listener].offer(Ok(OwnedFd::from(theirs).into()));
         Client { stream: ours, received: Vec::new(), ended: false }
     }
 
-    /// What the listener yields next.
+    /// What the first listener yields next.
     pub(crate) fn offer(&mut self, stream: Result<Socket, Errno>) {
-        self.queue.borrow_mut().push_back(stream);
-        assert_eq!(self.bell.write(b"!").unwrap(), 1);
+        self.doors[0].offer(stream);
     }
 
     /// One round of the driver's loop. Returns whether anything may be left to do.

@@ -30,7 +30,7 @@ fn the_seventeenth_connection_is_told_busy() {
     assert_eq!(answer.header("Retry-After"), Some("1"));
     assert_eq!(
         answer.text(),
-        "{\"error\":\"all 16 connections are in use; try again\",\"code\":\"busy\"}\n"
+        "{\"error\":\"all connections are in use; try again\",\"code\":\"busy\"}\n"
     );
     assert!(client.ended);
     assert_eq!(world.server.stats().busy, 1);

@@ -2,6 +2,7 @@
 //! waits.
 
 mod answers;
+mod guests;
 pub(crate) mod harness;
 mod hostile;
 mod limits;
@@ -21,7 +22,7 @@ use super::*;
 use crate::poll::{Events, Poll, Token};
 
 /// Rows of the long listing: as many as the agent has room for members.
-const ROWS: u32 = 8192;
+const ROWS: u64 = 8192;
 
 /// The application of the tests.
 #[derive(Default)]
@@ -84,7 +85,8 @@ impl App for Fake {
         Next::Done
     }
 
-    fn resume(&mut self, cursor: Cursor, reply: &mut Reply<'_>) -> Next {
+    fn resume(&mut self, request: &Request<'_>, cursor: Cursor, reply: &mut Reply<'_>) -> Next {
+        assert!(self.seen.iter().any(|path| path == request.path), "the request that was seen");
         match cursor.kind {
             LIST => Self::list(cursor.at, reply.page()),
             WAIT => self.wait(reply),
@@ -97,7 +99,7 @@ impl App for Fake {
     }
 }
 
-fn cursor(kind: u8, at: u32) -> Cursor {
+fn cursor(kind: u8, at: u64) -> Cursor {
     Cursor { kind, mask: 0, at }
 }
 
@@ -105,10 +107,10 @@ fn cursor(kind: u8, at: u32) -> Cursor {
 const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Fake {
-    fn list(mut at: u32, page: &mut Page<'_>) -> Next {
+    fn list(mut at: u64, page: &mut Page<'_>) -> Next {
         while at < ROWS {
             let mark = page.mark();
-            page.number(u64::from(at));
+            page.number(at);
             page.push(b" a row of the listing, as long as that of a member is\n");
             if !page.keep(mark) {
                 return Next::More(cursor(LIST, at));

@@ -70,7 +70,7 @@ fn requests_over_a_bound_socket() {
     let mut poll = Poll::new().unwrap();
     let buffers = Box::leak(Box::new(Buffers::EMPTY));
     let socket = bind_unix(&path, 0o600).unwrap();
-    let mut server = Server::new(socket, buffers, &poll, Token(0)).unwrap();
+    let mut server = Server::new([Some(socket), None, None], buffers, &poll, Token(0)).unwrap();
     let mut app = Fake::default();
     let mut events = Events::new();
     let mut clients: Vec<UnixStream> = Vec::new();
