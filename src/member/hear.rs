@@ -28,19 +28,13 @@ const EPOCH_AHEAD_MS: u64 = 24 * 3_600_000;
 impl<const N: usize> Swim<N> {
     /// Hears what `sender` says about somebody; whether that was news. `reconciling` says that it
     /// stands in a page.
-    pub(super) fn hear(
-        &mut self,
-        now: Instant,
-        sender: Slot,
-        rumour: &Rumour,
-        reconciling: bool,
-    ) -> bool {
+    pub(super) fn hear(&mut self, sender: Slot, rumour: &Rumour, reconciling: bool) -> bool {
         let own_statement = self.table.row(sender).address == rumour.address;
-        if !self.is_believed(now, own_statement, rumour.incarnation.epoch) {
+        if !self.is_believed(own_statement, rumour.incarnation.epoch) {
             return false;
         }
         if rumour.address == self.own().address {
-            self.hear_about_self(now, sender, rumour.incarnation, rumour.state);
+            self.hear_about_self(sender, rumour.incarnation, rumour.state);
             return false;
         }
         let slot = self.table.find(&rumour.address);
@@ -48,7 +42,7 @@ impl<const N: usize> Swim<N> {
             let row = self.table.row(slot);
             (row.incarnation, row.state)
         });
-        let young = slot.is_some_and(|slot| self.is_young_suspicion(now, slot));
+        let young = slot.is_some_and(|slot| self.is_young_suspicion(slot));
         let verdict = judge(held, (rumour.incarnation, rumour.state), reconciling || young);
         if matches!(verdict, Verdict::Ignore | Verdict::Stale) {
             return false;
@@ -58,25 +52,25 @@ impl<const N: usize> Swim<N> {
         if let (Verdict::Confirm, Some(slot)) = (verdict, slot)
             && (reconciling || self.place_for_accuser(slot, accuser).is_none())
         {
-            self.second_suspicion(now, slot);
+            self.second_suspicion(slot);
             return false;
         }
         // Only what changes something counts.
-        if accuses && !self.may_accuse(sender, now) {
+        if accuses && !self.may_accuse(sender) {
             return false;
         }
         let was_live = slot.filter(|slot| self.table.row(*slot).is_live());
         let news = match (verdict, slot) {
             (Verdict::Ignore | Verdict::Stale, _) => false,
-            (Verdict::Apply, None) => self.enlist(now, rumour, accuser),
+            (Verdict::Apply, None) => self.enlist(rumour, accuser),
             (Verdict::Apply, Some(slot)) => {
                 let accuser = accuses.then_some(accuser);
-                self.apply(now, slot, rumour.incarnation, rumour.state, accuser)
+                self.apply(slot, rumour.incarnation, rumour.state, accuser)
             }
             (Verdict::Confirm, Some(slot)) => self.confirm(slot, accuser),
             (Verdict::Accuse, Some(slot)) => {
                 self.table.owe(slot, Flags::TELL);
-                self.apply(now, slot, rumour.incarnation, State::Suspect, Some(accuser))
+                self.apply(slot, rumour.incarnation, State::Suspect, Some(accuser))
             }
             // `judge` confirms and accuses only what is held.
             (Verdict::Confirm | Verdict::Accuse, None) => false,
@@ -86,24 +80,24 @@ impl<const N: usize> Swim<N> {
             self.table.owe(slot, Flags::TELL);
         }
         if let Some(slot) = slot.filter(|_| accuses) {
-            self.second_suspicion(now, slot);
+            self.second_suspicion(slot);
         }
         // What a joiner reads in its first pages everybody else knows.
         let told = news && (self.synced || !reconciling);
         if let Some(slot) = self.table.find(&rumour.address).filter(|_| told) {
-            self.publish(slot, now);
+            self.publish(slot);
         }
         news
     }
 
     /// Whether a statement of this epoch is believed; if it is not, that is counted.
-    fn is_believed(&mut self, now: Instant, own_statement: bool, epoch: u64) -> bool {
+    fn is_believed(&mut self, own_statement: bool, epoch: u64) -> bool {
         if own_statement {
             // Capped: a forged one is not to make all others believed.
             self.latest_epoch = self.latest_epoch.max(epoch.min(EPOCH_HEARSAY_END));
             return true;
         }
-        let believed = epoch <= self.epoch_limit(now);
+        let believed = epoch <= self.epoch_limit();
         if !believed {
             self.stats.epochs_ignored = self.stats.epochs_ignored.wrapping_add(1);
         }
@@ -113,11 +107,11 @@ impl<const N: usize> Swim<N> {
     /// The latest epoch that is believed from others than the member itself: a day beyond this
     /// node's clock, or beyond what a member said of itself. One that no clock can say would leave
     /// the subject nothing to refute with.
-    pub(super) fn epoch_limit(&self, now: Instant) -> u64 {
+    pub(super) fn epoch_limit(&self) -> u64 {
         if self.first_epoch < EPOCH_OF_A_CLOCK {
             return EPOCH_HEARSAY_END - 1;
         }
-        let uptime = now.since(self.started.unwrap_or(now));
+        let uptime = self.now.since(self.started.unwrap_or(self.now));
         let clock = self.first_epoch + uptime.as_millis();
         clock.max(self.latest_epoch) + EPOCH_AHEAD_MS
     }
@@ -125,10 +119,10 @@ impl<const N: usize> Swim<N> {
     /// Whether the member has not had the shortest time to refute since this node heard of the
     /// suspicion. One who was cut off for long, and suspected everybody meanwhile, tells of the
     /// suspicion and of its end in one breath; then the end does not count.
-    fn is_young_suspicion(&self, now: Instant, slot: Slot) -> bool {
+    fn is_young_suspicion(&self, slot: Slot) -> bool {
         let row = self.table.row(slot);
         let shortest = suspicion::minimum(self.period, self.table.live());
-        self.lifeguard && row.state == State::Suspect && now < row.since + shortest
+        self.lifeguard && row.state == State::Suspect && self.now < row.since + shortest
     }
 
     /// Who is counted as the accuser: the one that is named, if it is a live row, else who says
@@ -144,8 +138,8 @@ impl<const N: usize> Swim<N> {
     }
 
     /// Counts an accusation against what one sender may cause in a period.
-    fn may_accuse(&mut self, sender: Slot, now: Instant) -> bool {
-        let row = self.begin_budget(sender, now);
+    fn may_accuse(&mut self, sender: Slot) -> bool {
+        let row = self.begin_budget(sender);
         if row.accusations >= ACCUSATIONS_PER_PERIOD {
             self.stats.accusations_ignored = self.stats.accusations_ignored.wrapping_add(1);
             return false;
@@ -155,8 +149,8 @@ impl<const N: usize> Swim<N> {
     }
 
     /// Counts a request against what one member may ask for in a period.
-    pub(super) fn may_ask(&mut self, sender: Slot, now: Instant, cost: u8) -> bool {
-        let row = self.begin_budget(sender, now);
+    pub(super) fn may_ask(&mut self, sender: Slot, cost: u8) -> bool {
+        let row = self.begin_budget(sender);
         if row.requests + cost > REQUESTS_PER_PERIOD {
             self.stats.requests_ignored = self.stats.requests_ignored.wrapping_add(1);
             return false;
@@ -166,8 +160,8 @@ impl<const N: usize> Swim<N> {
     }
 
     /// A row whose budget is that of this period.
-    fn begin_budget(&mut self, slot: Slot, now: Instant) -> &mut Row {
-        let period = self.period_number(now);
+    fn begin_budget(&mut self, slot: Slot) -> &mut Row {
+        let period = self.period_number();
         let row = self.table.row_mut(slot);
         if row.budget_period != period {
             row.budget_period = period;
@@ -178,32 +172,31 @@ impl<const N: usize> Swim<N> {
     }
 
     /// A row for a member that was not known; not if every row is taken by a live member.
-    fn enlist(&mut self, now: Instant, rumour: &Rumour, accuser: Slot) -> bool {
+    fn enlist(&mut self, rumour: &Rumour, accuser: Slot) -> bool {
         let Rumour { address, incarnation, state, .. } = rumour;
-        let Some(slot) = self.table.insert(address, *incarnation, *state, now) else {
-            self.refuse_row(now);
+        let Some(slot) = self.table.insert(address, *incarnation, *state, self.now) else {
+            self.refuse_row();
             return false;
         };
         if *state == State::Suspect {
             self.table.row_mut(slot).accusers[0] = Some(accuser);
         }
-        self.settle(slot, now);
+        self.settle(slot);
         true
     }
 
     /// Counts a member that has no place here, and notes that the table is too small.
-    pub(super) fn refuse_row(&mut self, now: Instant) {
+    pub(super) fn refuse_row(&mut self) {
         self.stats.rows_refused = self.stats.rows_refused.wrapping_add(1);
         if self.partial_until.is_none() {
             self.notices.tell(Event::Partial(true));
         }
-        self.partial_until = Some(now + PARTIAL_FOR);
+        self.partial_until = Some(self.now + PARTIAL_FOR);
     }
 
     /// Makes the statement what is held.
     fn apply(
         &mut self,
-        now: Instant,
         slot: Slot,
         incarnation: Incarnation,
         state: State,
@@ -218,29 +211,23 @@ impl<const N: usize> Swim<N> {
         if self.table.row(slot).incarnation.epoch != incarnation.epoch && state.is_live() {
             self.table.row_mut(slot).flags.set(Flags::UPDATED);
         }
-        self.change(slot, incarnation, state, now);
+        self.change(slot, incarnation, state);
         self.table.row_mut(slot).accusers = accusers;
         if state == State::Suspect {
             // A suspicion of a newer incarnation begins anew.
-            self.table.row_mut(slot).since = now;
+            self.table.row_mut(slot).since = self.now;
             self.arm_suspicion(slot);
         }
         true
     }
 
     /// Changes a row and all that follows from it, but for the news.
-    pub(super) fn change(
-        &mut self,
-        slot: Slot,
-        incarnation: Incarnation,
-        state: State,
-        now: Instant,
-    ) {
-        self.table.change(slot, incarnation, state, now);
-        self.settle(slot, now);
+    pub(super) fn change(&mut self, slot: Slot, incarnation: Incarnation, state: State) {
+        self.table.change(slot, incarnation, state, self.now);
+        self.settle(slot);
     }
 
-    fn settle(&mut self, slot: Slot, now: Instant) {
+    fn settle(&mut self, slot: Slot) {
         let random = self.rng.next() as u32;
         self.table.settle_order(slot, random);
         match self.table.row(slot).state {
@@ -251,42 +238,42 @@ impl<const N: usize> Swim<N> {
             State::Suspect => self.arm_suspicion(slot),
             State::Failed => {
                 self.knocked = None;
-                self.table.set_deadline(slot, now + FAILED_EXPIRES);
+                self.table.set_deadline(slot, self.now + FAILED_EXPIRES);
             }
-            State::Left => self.table.set_deadline(slot, now + LEFT_EXPIRES),
+            State::Left => self.table.set_deadline(slot, self.now + LEFT_EXPIRES),
         }
         self.table.note_event(slot);
-        self.details_after = self.details_after.min(now);
-        self.arm_gossip(now);
+        self.details_after = self.details_after.min(self.now);
+        self.arm_gossip();
     }
 
     /// Makes the row's state news.
-    pub(super) fn publish(&mut self, slot: Slot, now: Instant) {
+    pub(super) fn publish(&mut self, slot: Slot) {
         self.table.publish(slot);
-        self.arm_gossip(now);
+        self.arm_gossip();
     }
 
     /// Sees to it that extra gossip goes out while there is a reason.
-    pub(super) fn arm_gossip(&mut self, now: Instant) {
-        let news = !self.table.news.is_empty() || self.details_after <= now;
+    pub(super) fn arm_gossip(&mut self) {
+        let news = !self.table.news.is_empty() || self.details_after <= self.now;
         if news && self.has_company() && !self.timers.is_set(Timer::Gossip) {
             let tick = self.period.scale(1, GOSSIP_TICKS_PER_PERIOD);
-            self.timers.set(Timer::Gossip, now + tick);
+            self.timers.set(Timer::Gossip, self.now + tick);
         }
     }
 
     /// This node accuses a member of its own: it did not answer.
-    pub(super) fn accuse(&mut self, now: Instant, slot: Slot) {
+    pub(super) fn accuse(&mut self, slot: Slot) {
         let row = self.table.row(slot);
         let incarnation = row.incarnation;
         match row.state {
             State::Alive => {
-                self.apply(now, slot, incarnation, State::Suspect, Some(Slot::OWN));
-                self.publish(slot, now);
+                self.apply(slot, incarnation, State::Suspect, Some(Slot::OWN));
+                self.publish(slot);
             }
             State::Suspect => {
                 if self.confirm(slot, Slot::OWN) {
-                    self.publish(slot, now);
+                    self.publish(slot);
                 }
             }
             State::Failed | State::Left => {}
@@ -295,11 +282,11 @@ impl<const N: usize> Swim<N> {
 
     /// This node has pinged the member for another, in vain, and now hears that it is suspected:
     /// it accuses in its own name.
-    fn second_suspicion(&mut self, now: Instant, slot: Slot) {
+    fn second_suspicion(&mut self, slot: Slot) {
         let row = self.table.row(slot);
         let suspect = row.state == State::Suspect;
-        if suspect && self.lifeguard && self.health == 0 && self.has_missed(now, &row.address) {
-            self.accuse(now, slot);
+        if suspect && self.lifeguard && self.health == 0 && self.has_missed(&row.address) {
+            self.accuse(slot);
         }
     }
 
@@ -351,20 +338,20 @@ impl<const N: usize> Swim<N> {
     }
 
     /// The deadline of a row has come: a suspicion ends, a dead row expires.
-    pub(super) fn row_due(&mut self, now: Instant, slot: Slot) {
+    pub(super) fn row_due(&mut self, slot: Slot) {
         let row = self.table.row(slot);
         let incarnation = row.incarnation;
         match row.state {
             State::Suspect => {
                 let end = self.suspicion_end(slot);
-                if end > now {
+                if end > self.now {
                     self.table.owe(slot, Flags::TELL);
-                    let told = now + self.told_again_after();
+                    let told = self.now + self.told_again_after();
                     self.table.set_deadline(slot, end.min(told));
                     return;
                 }
-                self.apply(now, slot, incarnation, State::Failed, None);
-                self.publish(slot, now);
+                self.apply(slot, incarnation, State::Failed, None);
+                self.publish(slot);
             }
             State::Failed | State::Left => self.table.remove(slot),
             State::Alive => self.table.clear_deadline(slot),
@@ -374,9 +361,9 @@ impl<const N: usize> Swim<N> {
     /// A member that was taken for dead has proven that it lives: what is held becomes a
     /// suspicion, and it is told, so that it refutes. Nobody else is told: to them, a suspicion
     /// says nothing new.
-    pub(super) fn revive(&mut self, now: Instant, slot: Slot) {
+    pub(super) fn revive(&mut self, slot: Slot) {
         let incarnation = self.table.row(slot).incarnation;
-        self.apply(now, slot, incarnation, State::Suspect, Some(Slot::OWN));
+        self.apply(slot, incarnation, State::Suspect, Some(Slot::OWN));
         self.table.withdraw(slot);
         self.table.owe(slot, Flags::TELL);
     }
@@ -390,7 +377,7 @@ impl<const N: usize> Swim<N> {
     }
 
     /// Hears what others say about this node.
-    fn hear_about_self(&mut self, now: Instant, sender: Slot, heard: Incarnation, state: State) {
+    fn hear_about_self(&mut self, sender: Slot, heard: Incarnation, state: State) {
         let own = self.own().incarnation;
         if heard < own || (heard == own && state == self.own().state) {
             return;
@@ -398,30 +385,30 @@ impl<const N: usize> Swim<N> {
         if self.leaving != Leaving::No {
             // `left` prevails over anything said of the same incarnation.
             if heard > own {
-                self.become_incarnation(heard, now);
+                self.become_incarnation(heard);
             }
             return;
         }
         if state == State::Alive {
             if heard > own {
-                self.meet_another_life(now, heard);
+                self.meet_another_life(heard);
             }
             return;
         }
-        if !self.may_accuse(sender, now) {
+        if !self.may_accuse(sender) {
             return;
         }
-        let period = Some(self.period_number(now));
+        let period = Some(self.period_number());
         if state != State::Left && self.accused_period != period {
             self.accused_period = period;
             self.note_health(1, 0);
         }
-        self.refute(now, heard);
+        self.refute(heard);
     }
 
-    fn refute(&mut self, now: Instant, heard: Incarnation) {
+    fn refute(&mut self, heard: Incarnation) {
         self.stats.refutations = self.stats.refutations.wrapping_add(1);
-        self.become_incarnation(heard.next(), now);
+        self.become_incarnation(heard.next());
     }
 
     /// Somebody holds a newer incarnation of this address than this node ever had: an earlier life
@@ -430,25 +417,25 @@ impl<const N: usize> Swim<N> {
     /// A node that has settled has met its earlier life; so it is another, and the two would
     /// outbid each other as fast as datagrams travel. Each does so at most once in some periods;
     /// meanwhile the address stays one live member.
-    fn meet_another_life(&mut self, now: Instant, heard: Incarnation) {
-        let running = now.since(self.started.unwrap_or(now));
+    fn meet_another_life(&mut self, heard: Incarnation) {
+        let running = self.now.since(self.started.unwrap_or(self.now));
         let settling = self.period.times(SETTLED_PERIODS);
         if self.synced && running > settling {
             let address = self.own().address;
-            self.notices.tell_rarely(now, Event::AddressConflict { address });
-            if now < self.answer_life_after {
+            self.notices.tell_rarely(self.now, Event::AddressConflict { address });
+            if self.now < self.answer_life_after {
                 return;
             }
-            self.answer_life_after = now + settling;
+            self.answer_life_after = self.now + settling;
         }
-        self.refute(now, heard);
+        self.refute(heard);
     }
 
     /// Takes a newer incarnation for this node, and tells the others.
-    pub(super) fn become_incarnation(&mut self, incarnation: Incarnation, now: Instant) {
+    pub(super) fn become_incarnation(&mut self, incarnation: Incarnation) {
         let state = self.own().state;
-        self.table.change(Slot::OWN, incarnation, state, now);
+        self.table.change(Slot::OWN, incarnation, state, self.now);
         self.table.row_mut(Slot::OWN).flags.set(Flags::DETAILS_KNOWN);
-        self.publish(Slot::OWN, now);
+        self.publish(Slot::OWN);
     }
 }

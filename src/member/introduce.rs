@@ -12,7 +12,7 @@ use crate::address::Address;
 use crate::event::Event;
 use crate::limits::{HELLOS_PER_PERIOD, SEEDS_IN_PARALLEL};
 use crate::reject::Reject;
-use crate::time::{Duration, Instant};
+use crate::time::Duration;
 use crate::wire::{Challenge, Details, Header, Hello, Refusal, Refused, Token};
 
 /// A token is valid for one to two of these.
@@ -58,8 +58,8 @@ pub(super) struct Sender<'a> {
 
 impl<const N: usize> Swim<N> {
     /// The token that proves to this node, for a while, that its holder is at this address.
-    pub(super) fn token_for(&self, address: &Address, now: Instant) -> Token {
-        self.token_of_span(address, now.as_micros() / TOKEN_SPAN.as_micros())
+    pub(super) fn token_for(&self, address: &Address) -> Token {
+        self.token_of_span(address, self.now.as_micros() / TOKEN_SPAN.as_micros())
     }
 
     fn token_of_span(&self, address: &Address, span: u64) -> Token {
@@ -70,22 +70,17 @@ impl<const N: usize> Swim<N> {
         self.secret_token(b"address", &of)
     }
 
-    pub(super) fn is_token_of(
-        &self,
-        token: Option<Token>,
-        address: &Address,
-        now: Instant,
-    ) -> bool {
-        let span = now.as_micros() / TOKEN_SPAN.as_micros();
+    pub(super) fn is_token_of(&self, token: Option<Token>, address: &Address) -> bool {
+        let span = self.now.as_micros() / TOKEN_SPAN.as_micros();
         token == Some(self.token_of_span(address, span))
             || token == Some(self.token_of_span(address, span.saturating_sub(1)))
     }
 
     /// Which seed the token was sent to: who gives it back answers there, though it may advertise
     /// another address. It is then asked again at that one, and believed nothing yet.
-    pub(super) fn seed_of_token(&self, token: Option<Token>, now: Instant) -> Option<usize> {
+    pub(super) fn seed_of_token(&self, token: Option<Token>) -> Option<usize> {
         token?;
-        self.seeds.iter().position(|seed| self.is_token_of(token, seed, now))
+        self.seeds.iter().position(|seed| self.is_token_of(token, seed))
     }
 
     /// Notes an answer; when all places are taken it is dropped and counted, and the peer asks
@@ -121,16 +116,15 @@ impl<const N: usize> Swim<N> {
     /// [`Reject::Refused`]: no row changes.
     pub(super) fn hear_hello(
         &mut self,
-        now: Instant,
         sender: &Sender<'_>,
         header: &Header,
         hello: &Hello<'_>,
     ) -> Result<Option<Slot>, Reject> {
-        if self.is_conflict(now, sender.address, hello) {
-            self.notices.tell_rarely(now, Event::AddressConflict { address: *sender.address });
+        if self.is_conflict(sender.address, hello) {
+            self.notices.tell_rarely(self.now, Event::AddressConflict { address: *sender.address });
             return Err(self.refuse(sender, Refusal::Conflict));
         }
-        if !self.is_token_of(hello.echo, sender.address, now) {
+        if !self.is_token_of(hello.echo, sender.address) {
             let observed = (sender.source != sender.address).then_some(*sender.source);
             let what = Reply::Challenge { echo: Some(hello.token), observed };
             self.answer(sender.address, sender.bytes, what);
@@ -141,15 +135,15 @@ impl<const N: usize> Swim<N> {
         if protocol_low > own.protocol_high || protocol_high < own.protocol_low {
             return Err(self.refuse(sender, Refusal::Protocol));
         }
-        let Some(slot) = self.meet(now, sender, header) else {
+        let Some(slot) = self.meet(sender, header) else {
             if self.table.find(sender.address).is_none() && !header.leaving {
-                self.refuse_row(now);
-                self.notices.tell_rarely(now, Event::TableFull { address: *sender.address });
+                self.refuse_row();
+                self.notices.tell_rarely(self.now, Event::TableFull { address: *sender.address });
                 return Err(self.refuse(sender, Refusal::Full));
             }
             return Ok(None);
         };
-        self.store_details(now, slot, header, &hello.details);
+        self.store_details(slot, header, &hello.details);
         if header.wants_details {
             // It knows this node only by a challenge: now it is this node's turn.
             self.say_hello(sender.address, Some(hello.token));
@@ -165,24 +159,19 @@ impl<const N: usize> Swim<N> {
 
     /// Whether another node lives at this address: the row's last datagram came from another life
     /// after this one had begun.
-    fn is_conflict(&self, now: Instant, address: &Address, hello: &Hello<'_>) -> bool {
+    fn is_conflict(&self, address: &Address, hello: &Hello<'_>) -> bool {
         let Some(slot) = self.table.find(address) else { return false };
         let row = self.table.row(slot);
         let other_life = row.life.is_some_and(|life| life != hello.details.life);
-        let begun = now - Duration::from_secs(u64::from(hello.uptime_s));
+        let begun = self.now - Duration::from_secs(u64::from(hello.uptime_s));
         row.is_live() && other_life && row.heard.is_some_and(|heard| heard > begun)
     }
 
     /// A stranger has proven that it is where it says: its row, unless there is no room or it is
     /// leaving.
-    pub(super) fn meet(
-        &mut self,
-        now: Instant,
-        sender: &Sender<'_>,
-        header: &Header,
-    ) -> Option<Slot> {
+    pub(super) fn meet(&mut self, sender: &Sender<'_>, header: &Header) -> Option<Slot> {
         let alias = self.alias_of(sender);
-        let limit = self.epoch_limit(now);
+        let limit = self.epoch_limit();
         let held = self.table.find(sender.address).filter(|slot| {
             // What nobody may repeat, no new life can exceed: the dead row makes room.
             let row = self.table.row(*slot);
@@ -197,17 +186,18 @@ impl<const N: usize> Swim<N> {
             None if header.leaving => return None,
             None => {
                 let alive = State::Alive;
-                let slot = self.table.insert(sender.address, header.incarnation, alive, now)?;
-                self.change(slot, header.incarnation, alive, now);
-                self.publish(slot, now);
+                let slot =
+                    self.table.insert(sender.address, header.incarnation, alive, self.now)?;
+                self.change(slot, header.incarnation, alive);
+                self.publish(slot);
                 slot
             }
         };
         let row = self.table.row(slot);
         if row.state == State::Failed && header.incarnation == row.incarnation && !header.leaving {
-            self.revive(now, slot);
+            self.revive(slot);
         }
-        self.hear_sender(now, slot, header);
+        self.hear_sender(slot, header);
         // Last: another life clears it.
         self.table.row_mut(slot).alias = alias;
         Some(slot)
@@ -223,13 +213,13 @@ impl<const N: usize> Swim<N> {
     }
 
     /// Somebody does not know this node and asks it to introduce itself.
-    pub(super) fn hear_challenge(&mut self, now: Instant, from: &Address, challenge: &Challenge) {
+    pub(super) fn hear_challenge(&mut self, from: &Address, challenge: &Challenge) {
         if challenge.observed.is_some() {
-            let ours = self.is_token_of(challenge.echo, from, now);
-            if !ours && self.seed_of_token(challenge.echo, now).is_none() {
+            let ours = self.is_token_of(challenge.echo, from);
+            if !ours && self.seed_of_token(challenge.echo).is_none() {
                 // Somebody else, at another source, said hello in the name of this address.
                 let address = self.own().address;
-                self.notices.tell_rarely(now, Event::AddressConflict { address });
+                self.notices.tell_rarely(self.now, Event::AddressConflict { address });
                 return;
             }
             self.announce = true;
@@ -241,13 +231,7 @@ impl<const N: usize> Swim<N> {
     }
 
     /// Keeps what a member says about itself, if that belongs to the incarnation that is held.
-    pub(super) fn store_details(
-        &mut self,
-        now: Instant,
-        slot: Slot,
-        header: &Header,
-        details: &Details<'_>,
-    ) {
+    pub(super) fn store_details(&mut self, slot: Slot, header: &Header, details: &Details<'_>) {
         if self.table.row(slot).incarnation != header.incarnation {
             return;
         }
@@ -267,41 +251,41 @@ impl<const N: usize> Swim<N> {
             let _ = row.tags.push_str(details.tags);
             row.flags.set(Flags::UPDATED);
             self.table.note_event(slot);
-            self.note_name_conflict(now, slot, details.name);
+            self.note_name_conflict(slot, details.name);
         }
         if u64::from(details.period_ms) != self.period.as_millis() {
             let period_ms = details.period_ms;
-            self.notices.tell_rarely(now, Event::ParameterMismatch { address, period_ms });
+            self.notices.tell_rarely(self.now, Event::ParameterMismatch { address, period_ms });
         }
     }
 
-    fn note_name_conflict(&mut self, now: Instant, slot: Slot, name: &str) {
+    fn note_name_conflict(&mut self, slot: Slot, name: &str) {
         let mut live = self.table.rows_from(0).filter(|(_, row)| row.is_live());
         let other = live.find(|(other, row)| *other != slot && row.name.as_str() == name);
         if let Some((_, other)) = other {
             let (first, second) = (other.address, self.table.row(slot).address);
-            self.notices.tell_rarely(now, Event::NameConflict { first, second });
+            self.notices.tell_rarely(self.now, Event::NameConflict { first, second });
         }
     }
 
     /// A seed refuses this node's hello.
-    pub(super) fn hear_refusal(&mut self, now: Instant, by: &Address, refused: &Refused) {
-        if let Some(at) = self.seed_of_token(Some(refused.echo), now) {
-            self.heard = Some(now);
+    pub(super) fn hear_refusal(&mut self, by: &Address, refused: &Refused) {
+        if let Some(at) = self.seed_of_token(Some(refused.echo)) {
+            self.heard = Some(self.now);
             self.wanted_seeds &= !(1 << at);
             // It answers, but it will hardly change its mind soon.
             self.join_delay = JOIN_DELAY_MAX;
             if !self.has_company() && self.seeds.len() == 1 {
-                self.timers.set(Timer::Join, now + JOIN_DELAY_MAX);
+                self.timers.set(Timer::Join, self.now + JOIN_DELAY_MAX);
             }
             let reason = refused.reason;
-            self.notices.tell_rarely(now, Event::Refused { by: *by, reason });
+            self.notices.tell_rarely(self.now, Event::Refused { by: *by, reason });
         }
     }
 
     /// Asks the next seeds, up to three at a time: all of them until there is company, and those
     /// that `join` named last for a while.
-    pub(super) fn join_due(&mut self, now: Instant) {
+    pub(super) fn join_due(&mut self) {
         if self.leaving != Leaving::No {
             return;
         }
@@ -325,17 +309,17 @@ impl<const N: usize> Swim<N> {
             // Half of the delay is fixed, half random.
             let half = self.join_delay.scale(1, 2);
             let random = self.jitter(self.join_delay);
-            self.timers.set(Timer::Join, now + half + random);
+            self.timers.set(Timer::Join, self.now + half + random);
             self.join_delay = self.join_delay.times(2).min(JOIN_DELAY_MAX);
         }
     }
 
     /// A seed has answered: what gets lost from here on is worth a quick repetition.
-    pub(super) fn hasten_join(&mut self, now: Instant) {
+    pub(super) fn hasten_join(&mut self) {
         if !self.has_company() {
             self.join_delay = JOIN_DELAY_FIRST;
             let random = self.jitter(JOIN_DELAY_FIRST);
-            self.timers.set(Timer::Join, now + JOIN_DELAY_FIRST + random);
+            self.timers.set(Timer::Join, self.now + JOIN_DELAY_FIRST + random);
         }
     }
 
@@ -350,17 +334,17 @@ impl<const N: usize> Swim<N> {
     }
 
     /// Joining, and nobody has said a word.
-    pub(super) fn no_answer_due(&mut self, now: Instant) {
+    pub(super) fn no_answer_due(&mut self) {
         if !self.has_company() && self.heard.is_none() && !self.seeds.is_empty() {
             self.notices.tell(Event::NoAnswer);
-            self.timers.set(Timer::NoAnswer, now + NO_ANSWER_AGAIN);
+            self.timers.set(Timer::NoAnswer, self.now + NO_ANSWER_AGAIN);
         }
     }
 
     /// Knocks at a contact that is not alive, as often as the fleet as a whole should:
     /// `max(1, min(N/10, 10))` times a second.
-    pub(super) fn knock_due(&mut self, now: Instant) {
-        self.timers.set(Timer::Knock, now + self.period);
+    pub(super) fn knock_due(&mut self) {
+        self.timers.set(Timer::Knock, self.now + self.period);
         let live = u64::from(self.table.live().max(1));
         let fleet_per_1000_s = (live * 100).clamp(1_000, 10_000);
         // In millionths: the chance that it is this node's turn in this period.

@@ -114,11 +114,11 @@ impl<const N: usize> Swim<N> {
     }
 
     /// Begins a protocol period: the next member is pinged.
-    pub(super) fn begin_probe(&mut self, now: Instant, due: Instant) {
+    pub(super) fn begin_probe(&mut self, due: Instant) {
         // From deadline to deadline, so that lateness does not add up, unless much too late.
         let period = self.stretch(self.period);
         let next = due + period;
-        self.timers.set(Timer::Period, if next > now { next } else { now + period });
+        self.timers.set(Timer::Period, if next > self.now { next } else { self.now + period });
         self.timers.clear(Timer::Probe);
         self.probe = Probe::NONE;
         let Some(slot) = self.table.next_to_probe(&mut self.rng) else { return };
@@ -131,21 +131,21 @@ impl<const N: usize> Swim<N> {
             ..Probe::NONE
         };
         let timeout = self.stretch(self.ping_timeout());
-        self.timers.set(Timer::Probe, now + timeout);
+        self.timers.set(Timer::Probe, self.now + timeout);
     }
 
     /// The time-out of the probe's stage.
-    pub(super) fn probe_due(&mut self, now: Instant) {
+    pub(super) fn probe_due(&mut self) {
         match self.probe.stage {
             Stage::Idle => {}
-            Stage::Direct => self.ask_helpers(now),
-            Stage::Indirect => self.probe_failed(now),
+            Stage::Direct => self.ask_helpers(),
+            Stage::Indirect => self.probe_failed(),
         }
     }
 
     /// Asks up to three members, neighbours in the shuffled order from a random place on; pings
     /// once more itself, because one lost datagram should not need helpers.
-    fn ask_helpers(&mut self, now: Instant) {
+    fn ask_helpers(&mut self) {
         self.probe.stage = Stage::Indirect;
         self.probe.ping_owed = true;
         self.probe.sent = None;
@@ -164,15 +164,15 @@ impl<const N: usize> Swim<N> {
         self.probe.helpers = helpers;
         self.probe.owed = (1 << asked) - 1;
         // The probe ends with its period; called late, it gets the time that it needs.
-        let shortest = now + self.stretch(self.ping_timeout());
-        let end_of_period = self.timers.get(Timer::Period).unwrap_or(now).max(shortest);
+        let shortest = self.now + self.stretch(self.ping_timeout());
+        let end_of_period = self.timers.get(Timer::Period).unwrap_or(self.now).max(shortest);
         self.probe.second_until = shortest;
         self.timers.set(Timer::Period, end_of_period);
         self.timers.set(Timer::Probe, if asked == 0 { shortest } else { end_of_period });
     }
 
     /// An ack came in, from the target or by way of a helper.
-    pub(super) fn hear_ack(&mut self, now: Instant, from: &Address, number: Token) {
+    pub(super) fn hear_ack(&mut self, from: &Address, number: Token) {
         let asked = self.probe.helpers.contains(from);
         let expected = match self.probe.stage {
             Stage::Idle => false,
@@ -180,14 +180,14 @@ impl<const N: usize> Swim<N> {
             Stage::Indirect => *from == self.probe.target || asked,
         };
         if !expected || number != self.probe.number {
-            self.note_late(now, number);
+            self.note_late(number);
             return;
         }
         if *from == self.probe.target
             && self.probe.stage == Stage::Direct
             && let Some(sent) = self.probe.sent
         {
-            let sample_us = now.since(sent).as_micros().min(u64::from(u32::MAX / 8)) as u32;
+            let sample_us = self.now.since(sent).as_micros().min(u64::from(u32::MAX / 8)) as u32;
             self.round_trip.measure(sample_us);
             if let Some(slot) = self.table.find(from) {
                 self.table.row_mut(slot).rtt_us = sample_us.max(1);
@@ -198,9 +198,9 @@ impl<const N: usize> Swim<N> {
     }
 
     /// A helper says that it got no answer either.
-    pub(super) fn hear_nack(&mut self, now: Instant, from: &Address, number: Token) {
+    pub(super) fn hear_nack(&mut self, from: &Address, number: Token) {
         if self.probe.stage != Stage::Indirect || number != self.probe.number {
-            self.note_late(now, number);
+            self.note_late(number);
             return;
         }
         let Some(at) = self.probe.helpers.iter().position(|helper| helper == from) else {
@@ -209,8 +209,8 @@ impl<const N: usize> Swim<N> {
         self.probe.nacked |= 1 << at;
         let all = self.probe.nacked.count_ones() as u8 == self.probe.asked();
         if all && self.lifeguard {
-            if self.probe.second_until <= now {
-                self.probe_failed(now);
+            if self.probe.second_until <= self.now {
+                self.probe_failed();
             } else {
                 self.timers.set(Timer::Probe, self.probe.second_until);
             }
@@ -218,10 +218,10 @@ impl<const N: usize> Swim<N> {
     }
 
     /// An answer to a probe that has failed: this node, or its network, is slow.
-    fn note_late(&mut self, now: Instant, number: Token) {
+    fn note_late(&mut self, number: Token) {
         if let Some(place) = self.late.iter_mut().find(|late| **late == Some(number)) {
             *place = None;
-            self.slow_at = Some(now);
+            self.slow_at = Some(self.now);
             self.note_health(1, 0);
         }
     }
@@ -231,7 +231,7 @@ impl<const N: usize> Swim<N> {
     ///
     /// Helpers that are silent to a man are accused with the target: they did not answer either.
     /// So a crash of most of the fleet takes as many probes as a quarter of it.
-    fn probe_failed(&mut self, now: Instant) {
+    fn probe_failed(&mut self) {
         self.stats.probes_failed = self.stats.probes_failed.wrapping_add(1);
         let asked = self.probe.asked();
         let silent = asked - self.probe.nacked.count_ones() as u8;
@@ -240,11 +240,11 @@ impl<const N: usize> Swim<N> {
         self.late[usize::from(self.next_late) % LATE] = Some(self.probe.number);
         self.next_late = self.next_late.wrapping_add(1);
         if let Some(slot) = self.table.find(&self.probe.target) {
-            self.accuse(now, slot);
+            self.accuse(slot);
             for at in 0..HELPERS {
                 let Some(helper) = self.table.find(&self.probe.helpers[at]) else { continue };
                 if silent == asked && self.lifeguard {
-                    self.accuse(now, helper);
+                    self.accuse(helper);
                 } else {
                     // The helpers have tried as well: they are the first to hear of it.
                     self.table.owe(helper, Flags::NEWS);

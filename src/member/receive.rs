@@ -23,10 +23,11 @@ impl<const N: usize> Swim<N> {
         from: Address,
         bytes: &[u8],
     ) -> Result<(), Reject> {
+        self.now = now;
         if !self.is_running() {
             return Ok(());
         }
-        let accepted = self.receive(now, &from, bytes);
+        let accepted = self.receive(&from, bytes);
         self.table.pin(None);
         match accepted {
             Ok(()) => {
@@ -37,14 +38,14 @@ impl<const N: usize> Swim<N> {
                 let count = &mut self.stats.rejects[reject.index()];
                 *count = count.wrapping_add(1);
                 if reject == Reject::Tag {
-                    self.notices.noise(now, &from);
+                    self.notices.noise(self.now, &from);
                 }
             }
         }
         accepted
     }
 
-    fn receive(&mut self, now: Instant, from: &Address, bytes: &[u8]) -> Result<(), Reject> {
+    fn receive(&mut self, from: &Address, bytes: &[u8]) -> Result<(), Reject> {
         if !from.is_usable() {
             return Err(Reject::Source);
         }
@@ -66,18 +67,18 @@ impl<const N: usize> Swim<N> {
         let token = hello.map(|hello| hello.token);
         let sender = Sender { address, source: from, bytes, ping, hello: token };
         if *address == self.own().address {
-            return self.hear_double(now, hello.as_ref());
+            return self.hear_double(hello.as_ref());
         }
         let held = self.table.find(address);
         let member = match &hello {
             // An introduction comes first: it may be refused, and then nothing else counts.
-            Some(hello) => self.hear_hello(now, &sender, &datagram.header, hello)?,
+            Some(hello) => self.hear_hello(&sender, &datagram.header, hello)?,
             None => held.filter(|slot| self.is_proven(*slot, &sender)),
         };
         match member {
-            Some(slot) => self.receive_from_member(now, slot, &sender, &datagram),
+            Some(slot) => self.receive_from_member(slot, &sender, &datagram),
             None if hello.is_none() => {
-                return self.receive_from_stranger(now, held, &sender, &datagram);
+                return self.receive_from_stranger(held, &sender, &datagram);
             }
             // Its hello is challenged.
             None => {}
@@ -87,10 +88,10 @@ impl<const N: usize> Swim<N> {
 
     /// A datagram of another node that advertises our address. Only its hello says that it means
     /// it, and only another life is another node.
-    fn hear_double(&mut self, now: Instant, hello: Option<&Hello<'_>>) -> Result<(), Reject> {
+    fn hear_double(&mut self, hello: Option<&Hello<'_>>) -> Result<(), Reject> {
         if hello.is_some_and(|hello| hello.details.life != self.life) {
             let address = self.own().address;
-            self.notices.tell_rarely(now, Event::AddressConflict { address });
+            self.notices.tell_rarely(self.now, Event::AddressConflict { address });
         }
         Err(Reject::Own)
     }
@@ -104,7 +105,6 @@ impl<const N: usize> Swim<N> {
     /// Of a stranger that says no hello, only what gives back a number or token of ours is read.
     fn receive_from_stranger(
         &mut self,
-        now: Instant,
         held: Option<Slot>,
         sender: &Sender<'_>,
         datagram: &Datagram<'_>,
@@ -115,15 +115,15 @@ impl<const N: usize> Swim<N> {
             match section {
                 Section::Challenge(challenge) => {
                     answers = true;
-                    let itself = self.is_token_of(challenge.echo, sender.address, now);
-                    proven = itself || self.seed_of_token(challenge.echo, now).is_some();
+                    let itself = self.is_token_of(challenge.echo, sender.address);
+                    proven = itself || self.seed_of_token(challenge.echo).is_some();
                     // A row only for whom this node knew: a seed may refuse the hello.
                     if itself && held.is_some() {
-                        self.meet(now, sender, &datagram.header);
+                        self.meet(sender, &datagram.header);
                     }
                     if proven {
-                        self.hear_challenge(now, sender.address, &challenge);
-                        self.hasten_join(now);
+                        self.hear_challenge(sender.address, &challenge);
+                        self.hasten_join();
                     }
                 }
                 Section::Ack(number) => {
@@ -132,7 +132,7 @@ impl<const N: usize> Swim<N> {
                 }
                 Section::Refused(refused) => {
                     answers = true;
-                    self.hear_refusal(now, sender.address, &refused);
+                    self.hear_refusal(sender.address, &refused);
                 }
                 _ => {}
             }
@@ -152,72 +152,59 @@ impl<const N: usize> Swim<N> {
         Err(Reject::Unproven)
     }
 
-    fn receive_from_member(
-        &mut self,
-        now: Instant,
-        slot: Slot,
-        sender: &Sender<'_>,
-        datagram: &Datagram<'_>,
-    ) {
+    fn receive_from_member(&mut self, slot: Slot, sender: &Sender<'_>, datagram: &Datagram<'_>) {
         let header = &datagram.header;
         // What it says may need room: its own row stays until all has been heard.
         self.table.pin(Some(slot));
-        self.hear_sender(now, slot, header);
+        self.hear_sender(slot, header);
         for section in datagram.sections() {
-            self.hear_section(now, slot, sender.address, header, section);
+            self.hear_section(slot, sender.address, header, section);
         }
         // With a hello this asks for a hello in turn, which has been seen to.
         let asks = header.wants_details && sender.hello.is_none();
-        if asks && self.may_ask(slot, now, COST_OF_PING) {
+        if asks && self.may_ask(slot, COST_OF_PING) {
             self.table.owe(slot, Flags::DETAILS_OWED);
         }
-        self.compare_digest(now, slot, header.digest, header.partial);
+        self.compare_digest(slot, header.digest, header.partial);
     }
 
-    fn hear_section(
-        &mut self,
-        now: Instant,
-        slot: Slot,
-        from: &Address,
-        header: &Header,
-        section: Section<'_>,
-    ) {
+    fn hear_section(&mut self, slot: Slot, from: &Address, header: &Header, section: Section<'_>) {
         match section {
             Section::Ping(number) => {
                 self.table.row_mut(slot).ack = number;
                 self.table.owe(slot, Flags::ACK);
             }
             Section::Ack(number) => {
-                self.hear_ack(now, from, number);
+                self.hear_ack(from, number);
                 self.hear_relayed_ack(from, number);
             }
             Section::PingReq(request) => {
-                if self.may_ask(slot, now, COST_OF_PING) {
-                    self.hear_ping_req(now, from, &request);
+                if self.may_ask(slot, COST_OF_PING) {
+                    self.hear_ping_req(from, &request);
                 }
             }
-            Section::Nack(number) => self.hear_nack(now, from, number),
+            Section::Nack(number) => self.hear_nack(from, number),
             Section::Rumours(rumours) => {
                 for rumour in rumours {
-                    self.hear(now, slot, &rumour, false);
+                    self.hear(slot, &rumour, false);
                 }
             }
-            Section::Details(details) => self.store_details(now, slot, header, &details),
+            Section::Details(details) => self.store_details(slot, header, &details),
             // Has been heard before all else.
             Section::Hello(_) => {}
-            Section::Challenge(challenge) => self.hear_challenge(now, from, &challenge),
+            Section::Challenge(challenge) => self.hear_challenge(from, &challenge),
             Section::PageRequest(request) => {
-                if self.may_ask(slot, now, COST_OF_PAGE) {
+                if self.may_ask(slot, COST_OF_PAGE) {
                     self.hear_page_request(from, request);
                 }
             }
-            Section::Page(page) => self.hear_page(now, slot, page),
+            Section::Page(page) => self.hear_page(slot, page),
             Section::Buckets(buckets) => {
-                if self.may_ask(slot, now, COST_OF_PING) {
-                    self.hear_buckets(now, from, buckets);
+                if self.may_ask(slot, COST_OF_PING) {
+                    self.hear_buckets(from, buckets);
                 }
             }
-            Section::Refused(refused) => self.hear_refusal(now, from, &refused),
+            Section::Refused(refused) => self.hear_refusal(from, &refused),
             Section::Unknown(_) => {
                 self.stats.unknown_sections = self.stats.unknown_sections.wrapping_add(1);
             }
@@ -225,18 +212,18 @@ impl<const N: usize> Swim<N> {
     }
 
     /// Every datagram of a member is a statement about itself, and a proof of life.
-    pub(super) fn hear_sender(&mut self, now: Instant, slot: Slot, header: &Header) {
-        self.heard = Some(now);
+    pub(super) fn hear_sender(&mut self, slot: Slot, header: &Header) {
+        self.heard = Some(self.now);
         self.isolated = false;
-        self.table.row_mut(slot).heard = Some(now);
+        self.table.row_mut(slot).heard = Some(self.now);
         let address = self.table.row(slot).address;
         let state = if header.leaving { State::Left } else { State::Alive };
         let incarnation = header.incarnation;
-        self.hear(now, slot, &Rumour { address, incarnation, state, accuser: None }, false);
+        self.hear(slot, &Rumour { address, incarnation, state, accuser: None }, false);
         let row = self.table.row(slot);
         let is_news_to_it = incarnation < row.incarnation
             || (incarnation == row.incarnation && row.state != state && !header.leaving);
-        if is_news_to_it && now >= row.tell_after {
+        if is_news_to_it && self.now >= row.tell_after {
             self.table.owe(slot, Flags::TELL);
         }
     }

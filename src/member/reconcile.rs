@@ -65,7 +65,7 @@ const ALL_BUCKETS: u64 = u64::MAX;
 impl<const N: usize> Swim<N> {
     /// A peer's digest has been seen, after all else in the datagram: begins a reconciliation if
     /// it is time for one.
-    pub(super) fn compare_digest(&mut self, now: Instant, slot: Slot, digest: u32, partial: bool) {
+    pub(super) fn compare_digest(&mut self, slot: Slot, digest: u32, partial: bool) {
         if partial || self.is_partial() || !self.table.row(slot).is_live() {
             return;
         }
@@ -75,11 +75,12 @@ impl<const N: usize> Swim<N> {
             self.table.row_mut(slot).fruitless_pulls = 0;
             return;
         }
-        let since = *self.mismatch_since.get_or_insert(now);
-        let postponed = now.since(since) < self.period.times(POSTPONED_PERIODS);
+        let since = *self.mismatch_since.get_or_insert(self.now);
+        let postponed = self.now.since(since) < self.period.times(POSTPONED_PERIODS);
         let news = !self.table.news.is_empty();
         let row = self.table.row(slot);
-        if self.synced && (news && postponed || now < self.reconcile_after) || now < row.pull_after
+        if self.synced && (news && postponed || self.now < self.reconcile_after)
+            || self.now < row.pull_after
         {
             return;
         }
@@ -90,19 +91,19 @@ impl<const N: usize> Swim<N> {
         }
         let stage = if self.synced { PullStage::Offer } else { PullStage::Ask };
         let peer = row.address;
-        if self.begin_pull(now, &peer, stage, ALL_BUCKETS) {
+        if self.begin_pull(&peer, stage, ALL_BUCKETS) {
             self.stats.reconciliations = self.stats.reconciliations.wrapping_add(1);
-            self.reconcile_after = now + self.period;
+            self.reconcile_after = self.now + self.period;
         }
     }
 
     /// Starts to read a peer's table; not if that is under way, or too many others are being read.
-    fn begin_pull(&mut self, now: Instant, peer: &Address, stage: PullStage, buckets: u64) -> bool {
+    fn begin_pull(&mut self, peer: &Address, stage: PullStage, buckets: u64) -> bool {
         if self.pulls.iter().any(|pull| pull.stage != PullStage::Free && pull.peer == *peer) {
             return false;
         }
-        let deadline = now + self.pull_timeout();
-        let end = now + self.period.times(PULL_PERIODS);
+        let deadline = self.now + self.pull_timeout();
+        let end = self.now + self.period.times(PULL_PERIODS);
         let Some(place) = self.pulls.iter_mut().find(|pull| pull.stage == PullStage::Free) else {
             self.stats.overflows = self.stats.overflows.wrapping_add(1);
             return false;
@@ -117,7 +118,7 @@ impl<const N: usize> Swim<N> {
     }
 
     /// A peer offers its bucket digests: it gets our rows of those that differ, and we read its.
-    pub(super) fn hear_buckets(&mut self, now: Instant, from: &Address, theirs: Buckets<'_>) {
+    pub(super) fn hear_buckets(&mut self, from: &Address, theirs: Buckets<'_>) {
         let mut differ = 0;
         for (bucket, (ours, theirs)) in
             self.table.digests().iter().zip(theirs.digests()).enumerate()
@@ -128,7 +129,7 @@ impl<const N: usize> Swim<N> {
         }
         self.answer(from, u16::MAX, Reply::Page { buckets: differ, first: 0 });
         if differ != 0 {
-            self.begin_pull(now, from, PullStage::Ask, differ);
+            self.begin_pull(from, PullStage::Ask, differ);
         }
     }
 
@@ -139,7 +140,7 @@ impl<const N: usize> Swim<N> {
     }
 
     /// A page comes in. Its rows count only if it was asked for.
-    pub(super) fn hear_page(&mut self, now: Instant, slot: Slot, page: Page<'_>) {
+    pub(super) fn hear_page(&mut self, slot: Slot, page: Page<'_>) {
         let from = self.table.row(slot).address;
         let expected = |pull: &Pull| match pull.stage {
             PullStage::Free => false,
@@ -151,15 +152,15 @@ impl<const N: usize> Swim<N> {
         let Some(at) = self.pulls.iter().position(expected) else { return };
         let mut changed = false;
         for row in page.rows {
-            changed |= self.hear(now, slot, &row, true);
+            changed |= self.hear(slot, &row, true);
         }
-        let deadline = now + self.pull_timeout();
+        let deadline = self.now + self.pull_timeout();
         let pull = &mut self.pulls[at];
         pull.changed |= changed;
-        if page.next == 0 || pull.end <= now {
+        if page.next == 0 || pull.end <= self.now {
             let whole = pull.stage == PullStage::Ask && pull.buckets == ALL_BUCKETS;
             self.synced |= whole && page.next == 0;
-            self.end_pull(now, at);
+            self.end_pull(at);
         } else {
             pull.stage = PullStage::Ask;
             pull.buckets = page.buckets;
@@ -171,7 +172,7 @@ impl<const N: usize> Swim<N> {
     }
 
     /// A peer's table has been read to its end, or is given up.
-    fn end_pull(&mut self, now: Instant, at: usize) {
+    fn end_pull(&mut self, at: usize) {
         let pull = core::mem::replace(&mut self.pulls[at], Pull::FREE);
         let Some(slot) = self.table.find(&pull.peer) else { return };
         let period = self.period;
@@ -181,19 +182,19 @@ impl<const N: usize> Swim<N> {
             return;
         }
         row.fruitless_pulls = (row.fruitless_pulls + 1).min(BACKOFF_MAX);
-        row.pull_after = now + period.times(1 << row.fruitless_pulls);
+        row.pull_after = self.now + period.times(1 << row.fruitless_pulls);
     }
 
     /// Requests that were not answered: repeated, then given up.
-    pub(super) fn pulls_due(&mut self, now: Instant) {
-        let deadline = now + self.pull_timeout();
+    pub(super) fn pulls_due(&mut self) {
+        let deadline = self.now + self.pull_timeout();
         for at in 0..self.pulls.len() {
             let pull = &mut self.pulls[at];
-            if pull.stage == PullStage::Free || pull.deadline > now {
+            if pull.stage == PullStage::Free || pull.deadline > self.now {
                 continue;
             }
-            if pull.tries == TRIES || pull.end <= now {
-                self.end_pull(now, at);
+            if pull.tries == TRIES || pull.end <= self.now {
+                self.end_pull(at);
             } else {
                 pull.tries += 1;
                 pull.owed = true;

@@ -48,7 +48,7 @@ impl Relay {
 
 impl<const N: usize> Swim<N> {
     /// A member asks this node to ping another.
-    pub(super) fn hear_ping_req(&mut self, now: Instant, requester: &Address, request: &PingReq) {
+    pub(super) fn hear_ping_req(&mut self, requester: &Address, request: &PingReq) {
         let PingReq { number: requested, target } = request;
         if *target == self.own().address || target == requester {
             return;
@@ -73,7 +73,7 @@ impl<const N: usize> Swim<N> {
             requested: *requested,
             target: *target,
             number,
-            deadline: if held { now + wait } else { now },
+            deadline: if held { self.now + wait } else { self.now },
         };
     }
 
@@ -92,13 +92,13 @@ impl<const N: usize> Swim<N> {
     /// That alone does not make this node accuse: a lost datagram is no reason. But when the
     /// requester does, this node supports it in its own name; so the confirmations that a
     /// suspicion waits for come within one cycle.
-    pub(super) fn relays_due(&mut self, now: Instant) {
+    pub(super) fn relays_due(&mut self) {
         let remembered = self.period;
-        for relay in self.relays.iter_mut().filter(|relay| relay.deadline <= now) {
+        for relay in self.relays.iter_mut().filter(|relay| relay.deadline <= self.now) {
             match relay.stage {
                 RelayStage::PingOwed | RelayStage::Waiting => {
                     relay.stage = RelayStage::NackOwed;
-                    relay.deadline = now + remembered;
+                    relay.deadline = self.now + remembered;
                 }
                 RelayStage::Missed => relay.stage = RelayStage::Free,
                 RelayStage::Free | RelayStage::AckOwed | RelayStage::NackOwed => {}
@@ -107,10 +107,10 @@ impl<const N: usize> Swim<N> {
     }
 
     /// Whether this node has pinged the member for another of late, in vain.
-    pub(super) fn has_missed(&self, now: Instant, target: &Address) -> bool {
+    pub(super) fn has_missed(&self, target: &Address) -> bool {
         self.relays.iter().any(|relay| {
             let missed = matches!(relay.stage, RelayStage::NackOwed | RelayStage::Missed);
-            missed && relay.target == *target && relay.deadline > now
+            missed && relay.target == *target && relay.deadline > self.now
         })
     }
 

@@ -41,6 +41,8 @@ pub(super) enum Leaving {
 #[repr(C)]
 pub struct Swim<const N: usize> {
     // In the order of their sizes and uses: what stands first is reached by shorter instructions.
+    /// The time of the call that is under way.
+    pub(super) now: Instant,
     /// When the node was started; `None` before.
     pub(super) started: Option<Instant>,
     pub(super) period: Duration,
@@ -114,6 +116,7 @@ impl<const N: usize> Swim<N> {
     /// Not initialised: all bytes zero; ignores all input.
     pub const EMPTY: Self = Self {
         table: Table::EMPTY,
+        now: Instant::ZERO,
         started: None,
         cluster: String::new(),
         period: Duration::ZERO,
@@ -174,6 +177,7 @@ impl<const N: usize> Swim<N> {
         self.reset((index_a, index_b));
         self.secret = (secret_a, secret_b);
         self.rng = Rng::new(seed);
+        self.now = now;
         self.started = Some(now);
         // Lengths have been checked; what fits the limit fits the string.
         let _ = self.cluster.push_str(config.cluster);
@@ -186,7 +190,7 @@ impl<const N: usize> Swim<N> {
 
         let incarnation = Incarnation { epoch: config.epoch, refutation: 0 };
         // The table is empty and has room for at least one row: this is slot 0.
-        let _ = self.table.insert(&config.advertise, incarnation, State::Alive, now);
+        let _ = self.table.insert(&config.advertise, incarnation, State::Alive, self.now);
         let own = self.table.row_mut(Slot::OWN);
         own.id = config.id;
         own.life = Some(life);
@@ -198,8 +202,8 @@ impl<const N: usize> Swim<N> {
 
         // Not all nodes of a fleet that starts at once should probe at once.
         let phase = self.jitter(self.period);
-        self.timers.set(Timer::Period, now + phase);
-        self.timers.set(Timer::Knock, now + phase + self.period);
+        self.timers.set(Timer::Period, self.now + phase);
+        self.timers.set(Timer::Knock, self.now + phase + self.period);
         self.join_delay = JOIN_DELAY_FIRST;
         Ok(())
     }
@@ -245,6 +249,7 @@ impl<const N: usize> Swim<N> {
 
     /// See [`Node::join`](crate::Node::join).
     pub fn join(&mut self, now: Instant, seed: Address) -> Result<(), JoinError> {
+        self.now = now;
         if !seed.is_usable() {
             return Err(JoinError::Unusable);
         }
@@ -261,9 +266,9 @@ impl<const N: usize> Swim<N> {
         }
         self.wanted_seeds |= 1 << at;
         self.join_delay = JOIN_DELAY_FIRST;
-        self.timers.set(Timer::Join, now);
+        self.timers.set(Timer::Join, self.now);
         if self.heard.is_none() && !self.timers.is_set(Timer::NoAnswer) {
-            self.timers.set(Timer::NoAnswer, now + NO_ANSWER_AFTER);
+            self.timers.set(Timer::NoAnswer, self.now + NO_ANSWER_AFTER);
         }
         Ok(())
     }
@@ -285,11 +290,12 @@ impl<const N: usize> Swim<N> {
 
     /// See [`Node::leave`](crate::Node::leave).
     pub fn leave(&mut self, now: Instant) {
+        self.now = now;
         if !self.is_running() || self.leaving != Leaving::No {
             return;
         }
         let own = self.own().incarnation;
-        self.table.change(Slot::OWN, own, State::Left, now);
+        self.table.change(Slot::OWN, own, State::Left, self.now);
         self.table.row_mut(Slot::OWN).flags.set(Flags::DETAILS_KNOWN);
         self.timers = Timers::EMPTY;
         self.probe = Probe::NONE;
@@ -298,8 +304,8 @@ impl<const N: usize> Swim<N> {
             return;
         }
         self.leaving = Leaving::Lingers;
-        self.timers.set(Timer::Linger, now + self.linger);
-        self.timers.set(Timer::Gossip, now);
+        self.timers.set(Timer::Linger, self.now + self.linger);
+        self.timers.set(Timer::Gossip, self.now);
         self.table.publish(Slot::OWN);
     }
 
@@ -317,6 +323,7 @@ impl<const N: usize> Swim<N> {
 
     /// See [`Node::forget`](crate::Node::forget).
     pub fn forget(&mut self, now: Instant, address: Address) -> Result<(), ForgetError> {
+        self.now = now;
         let slot = self.table.find(&address).ok_or(ForgetError::Unknown)?;
         let row = self.table.row(slot);
         let incarnation = row.incarnation;
@@ -324,8 +331,8 @@ impl<const N: usize> Swim<N> {
             State::Alive | State::Suspect => Err(ForgetError::Live),
             State::Left => Ok(()),
             State::Failed => {
-                self.change(slot, incarnation, State::Left, now);
-                self.publish(slot, now);
+                self.change(slot, incarnation, State::Left);
+                self.publish(slot);
                 Ok(())
             }
         }
@@ -333,6 +340,7 @@ impl<const N: usize> Swim<N> {
 
     /// See [`Node::set_tags`](crate::Node::set_tags).
     pub fn set_tags(&mut self, now: Instant, tags: &str) -> Result<(), ConfigError> {
+        self.now = now;
         validate_tags(tags)?;
         if !self.is_running() || self.leaving != Leaving::No {
             return Err(ConfigError::Leaving);
@@ -344,7 +352,7 @@ impl<const N: usize> Swim<N> {
         own.tags.clear();
         let _ = own.tags.push_str(tags);
         let next = own.incarnation.next();
-        self.become_incarnation(next, now);
+        self.become_incarnation(next);
         Ok(())
     }
 
@@ -400,8 +408,8 @@ impl<const N: usize> Swim<N> {
     }
 
     /// Which protocol period this is since the start, for counts by period; it wraps.
-    pub(super) fn period_number(&self, now: Instant) -> u16 {
-        let running = now.since(self.started.unwrap_or(now)).as_micros();
+    pub(super) fn period_number(&self) -> u16 {
+        let running = self.now.since(self.started.unwrap_or(self.now)).as_micros();
         (running / self.period.as_micros().max(1)) as u16
     }
 

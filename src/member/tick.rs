@@ -28,71 +28,72 @@ impl<const N: usize> Swim<N> {
 
     /// See [`Node::handle_timeout`](crate::Node::handle_timeout).
     pub fn handle_timeout(&mut self, now: Instant) {
-        let Some(due) = self.poll_timeout().filter(|due| *due <= now) else { return };
-        if now.since(due) > self.period {
-            self.note_pause(now);
+        self.now = now;
+        let Some(due) = self.poll_timeout().filter(|due| *due <= self.now) else { return };
+        if self.now.since(due) > self.period {
+            self.note_pause();
         }
-        if self.timers.take(Timer::Linger, now) {
+        if self.timers.take(Timer::Linger, self.now) {
             self.finish_leaving();
             return;
         }
-        if self.timers.take(Timer::Probe, now) {
-            self.probe_due(now);
+        if self.timers.take(Timer::Probe, self.now) {
+            self.probe_due();
         }
-        if let Some(due) = self.timers.get(Timer::Period).filter(|due| *due <= now) {
-            self.period_due(now);
-            self.begin_probe(now, due);
+        if let Some(due) = self.timers.get(Timer::Period).filter(|due| *due <= self.now) {
+            self.period_due();
+            self.begin_probe(due);
         }
-        if self.timers.take(Timer::Gossip, now) {
-            self.gossip_due(now);
+        if self.timers.take(Timer::Gossip, self.now) {
+            self.gossip_due();
         }
-        if self.timers.take(Timer::Join, now) {
-            self.join_due(now);
+        if self.timers.take(Timer::Join, self.now) {
+            self.join_due();
         }
-        if self.timers.take(Timer::Knock, now) {
-            self.knock_due(now);
+        if self.timers.take(Timer::Knock, self.now) {
+            self.knock_due();
         }
-        if self.timers.take(Timer::NoAnswer, now) {
-            self.no_answer_due(now);
+        if self.timers.take(Timer::NoAnswer, self.now) {
+            self.no_answer_due();
         }
-        self.relays_due(now);
-        self.pulls_due(now);
+        self.relays_due();
+        self.pulls_due();
         // Last: what came before may have confirmed a suspicion that is over by now.
         while let Some((deadline, slot)) = self.table.first_deadline() {
-            if deadline > now {
+            if deadline > self.now {
                 break;
             }
-            self.row_due(now, slot);
+            self.row_due(slot);
         }
     }
 
     /// This node was not called for more than a period: it was paused. What it did not hear
     /// meanwhile speaks against itself, so its suspicions last longer.
-    fn note_pause(&mut self, now: Instant) {
+    fn note_pause(&mut self) {
         self.note_health(HEALTH_MAX, 0);
-        self.slow_at = Some(now);
+        self.slow_at = Some(self.now);
         if self.lifeguard {
-            self.heard = self.heard.map(|_| now);
+            self.heard = self.heard.map(|_| self.now);
         }
     }
 
-    fn period_due(&mut self, now: Instant) {
+    fn period_due(&mut self) {
         self.hellos = 0;
-        if self.partial_until.is_some_and(|until| until <= now) && self.table.has_room() {
+        if self.partial_until.is_some_and(|until| until <= self.now) && self.table.has_room() {
             self.partial_until = None;
             self.notices.tell(Event::Partial(false));
         }
-        let silent_since = self.heard.or(self.started).unwrap_or(now);
-        let silent = now.since(silent_since) > self.period.times(ISOLATED_PERIODS);
+        let silent_since = self.heard.or(self.started).unwrap_or(self.now);
+        let silent = self.now.since(silent_since) > self.period.times(ISOLATED_PERIODS);
         let knows_others = self.has_company() || self.table.count(State::Failed) > 0;
         if silent && knows_others && !self.isolated {
             self.isolated = true;
             self.notices.tell(Event::Isolated);
         }
-        self.arm_gossip(now);
+        self.arm_gossip();
     }
 
-    fn gossip_due(&mut self, now: Instant) {
+    fn gossip_due(&mut self) {
         let len = self.table.order.len();
         if len == 0 {
             return;
@@ -105,21 +106,22 @@ impl<const N: usize> Swim<N> {
             self.gossip_owed = len.min(GOSSIP_FANOUT) as u8;
             self.gossip_from = self.rng.below(len as u32);
         }
-        if self.details_after <= now && self.leaving == Leaving::No {
-            self.ask_for_details(now);
+        if self.details_after <= self.now && self.leaving == Leaving::No {
+            self.ask_for_details();
         }
-        self.arm_gossip(now);
+        self.arm_gossip();
     }
 
     /// Asks some members whose name and tags are not known, each at most once a period.
-    fn ask_for_details(&mut self, now: Instant) {
+    fn ask_for_details(&mut self) {
         let mut asked = 0;
         for _ in 0..DETAILS_LOOKED_AT {
             let Some(slot) = self.table.order.at(usize::from(self.details_at)) else {
                 self.details_at = 0;
                 let again = self.details_missing;
                 self.details_missing = false;
-                self.details_after = if again { now + self.period } else { Instant::FAR_FUTURE };
+                self.details_after =
+                    if again { self.now + self.period } else { Instant::FAR_FUTURE };
                 return;
             };
             self.details_at += 1;

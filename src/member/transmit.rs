@@ -50,18 +50,19 @@ impl<const N: usize> Swim<N> {
         now: Instant,
         buffer: &mut [u8; MTU_BYTES],
     ) -> Option<Transmit> {
+        self.now = now;
         if !self.is_running() {
             return None;
         }
         let mut builder = Builder::new(buffer);
         let to = self
-            .build_ping(now, &mut builder)
-            .or_else(|| self.build_owed(now, &mut builder))
-            .or_else(|| self.build_relay(now, &mut builder))
-            .or_else(|| self.build_ping_req(now, &mut builder))
-            .or_else(|| self.build_answer(now, &mut builder))
+            .build_ping(&mut builder)
+            .or_else(|| self.build_owed(&mut builder))
+            .or_else(|| self.build_relay(&mut builder))
+            .or_else(|| self.build_ping_req(&mut builder))
+            .or_else(|| self.build_answer(&mut builder))
             .or_else(|| self.build_pull(&mut builder))
-            .or_else(|| self.build_gossip(now, &mut builder))?;
+            .or_else(|| self.build_gossip(&mut builder))?;
         header::seal(&self.cluster, &mut builder);
         let len = builder.len();
         self.stats.datagrams_out = self.stats.datagrams_out.wrapping_add(1);
@@ -92,22 +93,16 @@ impl<const N: usize> Swim<N> {
 
     /// Appends what the receiver should hear about itself, and as much news as there is room for.
     /// `false` if there was none.
-    fn put_rumours(&mut self, builder: &mut Builder<'_>, to: Slot, now: Instant) -> bool {
-        self.put_rumours_up_to(self.transmit_limit(), builder, to, now)
+    fn put_rumours(&mut self, builder: &mut Builder<'_>, to: Slot) -> bool {
+        self.put_rumours_up_to(self.transmit_limit(), builder, to)
     }
 
     /// The same, with news that is sent up to `limit` times: with none, if that is 0.
-    fn put_rumours_up_to(
-        &mut self,
-        limit: u8,
-        builder: &mut Builder<'_>,
-        to: Slot,
-        now: Instant,
-    ) -> bool {
+    fn put_rumours_up_to(&mut self, limit: u8, builder: &mut Builder<'_>, to: Slot) -> bool {
         let row = self.table.row(to);
         let tell = row.flags.has(Flags::TELL) || row.state == State::Suspect;
         let told = tell.then(|| self.table.rumour(to, rumour_of));
-        let again = now + self.period.scale(1, GOSSIP_TICKS_PER_PERIOD);
+        let again = self.now + self.period.scale(1, GOSSIP_TICKS_PER_PERIOD);
         let row = self.table.row_mut(to);
         row.flags.clear(Flags::TELL);
         if tell {
@@ -133,23 +128,23 @@ impl<const N: usize> Swim<N> {
         })
     }
 
-    fn build_ping(&mut self, now: Instant, builder: &mut Builder<'_>) -> Option<Address> {
+    fn build_ping(&mut self, builder: &mut Builder<'_>) -> Option<Address> {
         if !core::mem::take(&mut self.probe.ping_owed) {
             return None;
         }
         let to = self.probe.target;
         let slot = self.table.find(&to)?;
         if self.probe.stage == Stage::Direct {
-            self.probe.sent = Some(now);
+            self.probe.sent = Some(self.now);
         }
         self.begin(builder, false, self.lacks_details(slot));
         probe::encode_number(builder, kind::PING, self.probe.number);
-        self.put_rumours(builder, slot, now);
+        self.put_rumours(builder, slot);
         Some(to)
     }
 
     /// Acks, details, questions, and what a member should hear about itself.
-    fn build_owed(&mut self, now: Instant, builder: &mut Builder<'_>) -> Option<Address> {
+    fn build_owed(&mut self, builder: &mut Builder<'_>) -> Option<Address> {
         let slot = self.table.next_owed()?;
         let row = self.table.row_mut(slot);
         let flags = row.flags;
@@ -167,11 +162,11 @@ impl<const N: usize> Swim<N> {
         }
         // Who only has to hear what is held about it is no audience for news: it may well be gone.
         let limit = if flags.is_only(Flags::TELL) { 0 } else { self.transmit_limit() };
-        self.put_rumours_up_to(limit, builder, slot, now);
+        self.put_rumours_up_to(limit, builder, slot);
         Some(to)
     }
 
-    fn build_relay(&mut self, now: Instant, builder: &mut Builder<'_>) -> Option<Address> {
+    fn build_relay(&mut self, builder: &mut Builder<'_>) -> Option<Address> {
         let owed = |stage| {
             matches!(stage, RelayStage::PingOwed | RelayStage::AckOwed | RelayStage::NackOwed)
         };
@@ -189,12 +184,12 @@ impl<const N: usize> Swim<N> {
         self.begin(builder, false, false);
         probe::encode_number(builder, kind, number);
         if let Some(slot) = self.table.find(&to) {
-            self.put_rumours(builder, slot, now);
+            self.put_rumours(builder, slot);
         }
         Some(to)
     }
 
-    fn build_ping_req(&mut self, now: Instant, builder: &mut Builder<'_>) -> Option<Address> {
+    fn build_ping_req(&mut self, builder: &mut Builder<'_>) -> Option<Address> {
         while self.probe.owed != 0 {
             let at = self.probe.owed.trailing_zeros() as usize;
             self.probe.owed &= self.probe.owed - 1;
@@ -203,18 +198,18 @@ impl<const N: usize> Swim<N> {
             self.begin(builder, false, false);
             let request = PingReq { number: self.probe.number, target: self.probe.target };
             request.encode(builder);
-            self.put_rumours(builder, slot, now);
+            self.put_rumours(builder, slot);
             return Some(to);
         }
         None
     }
 
-    fn build_answer(&mut self, now: Instant, builder: &mut Builder<'_>) -> Option<Address> {
+    fn build_answer(&mut self, builder: &mut Builder<'_>) -> Option<Address> {
         while let Some(Answer { to, fits, what }) = self.answers.pop_front() {
             match what {
-                Reply::Hello { echo } => self.build_hello(now, builder, &to, echo),
+                Reply::Hello { echo } => self.build_hello(builder, &to, echo),
                 Reply::Challenge { echo, observed } => {
-                    let token = self.token_for(&to, now);
+                    let token = self.token_for(&to);
                     self.begin(builder, echo.is_some(), false);
                     Challenge { token, echo, observed }.encode(builder);
                     if builder.len() > usize::from(fits) {
@@ -246,16 +241,15 @@ impl<const N: usize> Swim<N> {
     /// has not been answered.
     fn build_hello(
         &mut self,
-        now: Instant,
         builder: &mut Builder<'_>,
         to: &Address,
         echo: Option<crate::wire::Token>,
     ) {
         // Whom it has no row for it asks to introduce itself in turn.
         self.begin(builder, true, echo.is_some() && self.table.find(to).is_none());
-        let uptime_s = now.since(self.started.unwrap_or(now)).as_millis() / 1_000;
+        let uptime_s = self.now.since(self.started.unwrap_or(self.now)).as_millis() / 1_000;
         let hello = Hello {
-            token: self.token_for(to, now),
+            token: self.token_for(to),
             echo,
             uptime_s: uptime_s.min(u64::from(u32::MAX)) as u32,
             details: self.own_details(),
@@ -267,7 +261,7 @@ impl<const N: usize> Swim<N> {
         // To whom this is proof enough it may tell the news as well; of what it was told before,
         // nothing was heard.
         if let Some(slot) = self.table.find(to).filter(|_| echo.is_some()) {
-            self.put_rumours(builder, slot, now);
+            self.put_rumours(builder, slot);
         }
     }
 
@@ -300,7 +294,7 @@ impl<const N: usize> Swim<N> {
         Some(pull.peer)
     }
 
-    fn build_gossip(&mut self, now: Instant, builder: &mut Builder<'_>) -> Option<Address> {
+    fn build_gossip(&mut self, builder: &mut Builder<'_>) -> Option<Address> {
         while self.gossip_owed > 0 {
             self.gossip_owed -= 1;
             let len = self.table.order.len();
@@ -312,7 +306,7 @@ impl<const N: usize> Swim<N> {
             let Some(slot) = self.table.order.at(at) else { continue };
             let to = self.table.row(slot).address;
             self.begin(builder, false, self.lacks_details(slot));
-            if self.put_rumours(builder, slot, now) {
+            if self.put_rumours(builder, slot) {
                 return Some(to);
             }
         }
