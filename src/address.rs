@@ -76,9 +76,10 @@ impl Address {
     /// the IPv4 broadcast address, port not 0. Only such addresses are sent to, accepted as a
     /// source, or kept in a row.
     pub fn is_usable(&self) -> bool {
-        let host = match self.ip() {
-            IpAddr::V4(ip) => !ip.is_unspecified() && !ip.is_multicast() && !ip.is_broadcast(),
-            IpAddr::V6(ip) => !ip.is_unspecified() && !ip.is_multicast(),
+        let host = match self.octets_v4() {
+            Some([0, 0, 0, 0] | [224..=239, ..] | [255, 255, 255, 255]) => false,
+            Some(_) => true,
+            None => self.ip[0] != 0xff && self.ip != [0; 16],
         };
         host && self.port != 0
     }

@@ -121,8 +121,9 @@ impl<const N: usize> Swim<N> {
     /// suspicion and of its end in one breath; then the end does not count.
     fn is_young_suspicion(&self, slot: Slot) -> bool {
         let row = self.table.row(slot);
-        let shortest = suspicion::minimum(self.period, self.table.live());
-        self.lifeguard && row.state == State::Suspect && self.now < row.since + shortest
+        self.lifeguard
+            && row.state == State::Suspect
+            && self.now < row.since + suspicion::minimum(self.period, self.table.live())
     }
 
     /// Who is counted as the accuser: the one that is named, if it is a live row, else who says

@@ -2,12 +2,16 @@
 
 use core::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::limits::{EPOCH_END, REFUTATION_END};
 
 /// Which life of an address, and which of its statements about itself. Greater is newer.
 ///
 /// 7 bytes or more on the wire: 6 for the epoch, a varint for the refutation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Incarnation {
     /// The start of this life in Unix milliseconds; below 2^42.
     pub epoch: u64,
@@ -40,7 +44,10 @@ impl fmt::Display for Incarnation {
 }
 
 /// What is held about a member.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
 #[repr(u8)]
 pub enum State {
     /// Answers.

@@ -1,8 +1,8 @@
 //! Strict postcard: what decodes is the one encoding that we would have produced.
 //!
 //! The bytes are those of postcard, whose derived code would cost 4 kB more and would have to
-//! encode everything again to find out whether the encoding was the shortest. So postcard itself
-//! is only asked by the tests.
+//! encode everything again to find out whether the encoding was the shortest. So only its varints
+//! are its own.
 
 use crate::address::Address;
 use crate::limits::{EPOCH_END, MTU_BYTES, REFUTATION_END};
@@ -48,21 +48,24 @@ impl<'a> Reader<'a> {
     }
 
     /// Fails unless this is so.
-    #[inline(never)]
     pub(super) fn check(&mut self, holds: bool) {
         if !holds {
             *self = Self { rest: &[], failed: true };
         }
     }
 
-    /// Takes so many bytes.
-    #[inline(never)]
+    /// Takes so many bytes; none if there are fewer.
     pub(super) fn take(&mut self, count: usize) -> &'a [u8] {
-        let split = self.rest.split_at_checked(count);
-        self.check(split.is_some());
-        let (taken, rest) = split.unwrap_or_default();
-        self.rest = rest;
-        taken
+        match self.rest.split_at_checked(count) {
+            Some((taken, rest)) => {
+                self.rest = rest;
+                taken
+            }
+            None => {
+                self.check(false);
+                &[]
+            }
+        }
     }
 
     /// Takes all that is left.
@@ -71,36 +74,32 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes a number of so many bytes, at most 8, little endian.
-    #[inline(never)]
     pub(super) fn number(&mut self, bytes: usize) -> u64 {
-        self.take(bytes).iter().rfold(0, |number, byte| number << 8 | u64::from(*byte))
+        let mut number = 0;
+        for byte in self.take(bytes).iter().rev() {
+            number = number << 8 | u64::from(*byte);
+        }
+        number
     }
 
     pub(super) fn byte(&mut self) -> u8 {
-        self.number(1) as u8
+        self.take(1).first().copied().unwrap_or_default()
     }
 
     pub(super) fn token(&mut self) -> Token {
         Token((self.number(4) as u32).to_le_bytes())
     }
 
-    /// Takes a number as a varint: seven bits a byte, the lowest first, bit 7 set on all but the
-    /// last. One that could be shorter is malformed.
-    #[inline(never)]
+    /// Takes a number as a varint. One that could be shorter is malformed, although postcard takes
+    /// it.
     pub(super) fn varint(&mut self) -> u32 {
-        let (mut value, mut shift) = (0, 0);
-        loop {
-            let byte = self.byte();
-            value |= u32::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                self.check(byte != 0 || shift == 0);
-                return value;
-            }
-            shift += 7;
-            // Of the fifth byte, four bits count, and there is no sixth.
-            let fifth = self.peek().unwrap_or_default();
-            self.check(shift < 28 || fifth < 0x10);
-        }
+        let Ok((value, rest)) = postcard::take_from_bytes::<u32>(self.rest) else {
+            self.check(false);
+            return 0;
+        };
+        let varint = self.take(self.rest.len() - rest.len());
+        self.check(varint.len() == 1 || !varint.ends_with(&[0]));
+        value
     }
 
     /// Takes so many bytes as a varint says that stands before them.
@@ -110,7 +109,6 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes a string in UTF-8, its length before it.
-    #[inline(never)]
     pub(super) fn text(&mut self) -> &'a str {
         let text = core::str::from_utf8(self.counted());
         self.check(text.is_ok());
@@ -119,7 +117,6 @@ impl<'a> Reader<'a> {
 
     /// Takes an incarnation: the epoch in 6 bytes little endian, the refutation as a varint. An
     /// epoch of 2^42 or more, or a refutation of 2^31 or more, is malformed.
-    #[inline(never)]
     pub(super) fn incarnation(&mut self) -> Incarnation {
         let epoch = self.number(EPOCH_BYTES);
         let refutation = self.varint();
@@ -129,7 +126,6 @@ impl<'a> Reader<'a> {
 
     /// Takes an address, of 6 or 18 bytes; one that is not usable is malformed, and so is IPv4 in
     /// the form of IPv6.
-    #[inline(never)]
     pub(super) fn address(&mut self, v6: bool) -> Address {
         let octets = self.take(if v6 { 16 } else { 4 });
         let port = self.number(2) as u16;
@@ -137,7 +133,7 @@ impl<'a> Reader<'a> {
             [a, b, c, d] => Address::v4([a, b, c, d], port),
             _ => Address::v6(octets.try_into().unwrap_or_default(), port),
         };
-        self.check(address.is_usable() && is_v6(&address) == v6);
+        self.check(address.is_usable() && (!v6 || is_v6(&address)));
         address
     }
 }
@@ -213,7 +209,6 @@ impl<'a> Builder<'a> {
     }
 
     /// Appends bytes, if nothing was too long before them.
-    #[inline(never)]
     pub(super) fn put(&mut self, bytes: &[u8]) {
         let room = if self.overflows { 0 } else { self.room() };
         match self.buffer.get_mut(self.used..).and_then(|free| free.get_mut(..bytes.len())) {
@@ -226,20 +221,16 @@ impl<'a> Builder<'a> {
     }
 
     /// Appends the lowest `bytes` bytes of a number, little endian.
-    #[inline(never)]
     pub(super) fn put_number(&mut self, number: u64, bytes: usize) {
         self.put(number.to_le_bytes().get(..bytes).unwrap_or_default());
     }
 
     /// Appends a number as a varint.
-    #[inline(never)]
     pub(super) fn put_varint(&mut self, value: u32) {
-        let mut rest = value;
-        while rest >= 0x80 {
-            self.put(&[rest as u8 | 0x80]);
-            rest >>= 7;
+        match postcard::to_slice(&value, &mut [0; 5]) {
+            Ok(varint) => self.put(varint),
+            Err(_) => self.overflows = true,
         }
-        self.put(&[rest as u8]);
     }
 
     /// Appends a string in UTF-8, its length before it.
@@ -257,7 +248,6 @@ impl<'a> Builder<'a> {
     }
 
     /// Appends a usable address, of 6 or 18 bytes.
-    #[inline(never)]
     pub(super) fn put_address(&mut self, address: &Address) {
         debug_assert!(address.is_usable(), "nobody would accept this address");
         match address.octets_v4() {
@@ -288,7 +278,6 @@ impl<'a> Builder<'a> {
         self.close_section(open, wanted)
     }
 
-    #[inline(never)]
     fn open_section(&mut self, kind: u8) -> OpenSection {
         // A length of 128 and more takes a second byte, which is kept free until it is known.
         let second = usize::from(self.room() > SHORT_SECTION_BYTES);
@@ -301,7 +290,6 @@ impl<'a> Builder<'a> {
 
     /// Writes the length of a section, or takes it back. A length of 128 and more moves the body by
     /// a byte, for which there is room.
-    #[inline(never)]
     fn close_section(&mut self, open: OpenSection, wanted: bool) -> bool {
         self.reserved -= open.second;
         if core::mem::take(&mut self.overflows) || !wanted {

@@ -94,7 +94,6 @@ pub enum Section<'a> {
 
 impl<'a> Section<'a> {
     /// Takes type, length and body.
-    #[inline(never)]
     fn read(reader: &mut Reader<'a>) -> Self {
         let kind = reader.byte();
         let mut body = Reader::new(reader.counted());

@@ -38,7 +38,6 @@ const fn may_be_accused(state: State) -> bool {
 }
 
 impl Rumour {
-    #[inline(never)]
     fn read(reader: &mut Reader<'_>) -> Self {
         let flags = reader.byte();
         let state = State::from_bits(flags);
