@@ -55,6 +55,8 @@ test: ## every test: units, wire, real processes, then the simulator (optimised)
 bench: ## how long real processes take to agree, and to notice a crash
 	@.ci/setup base
 	cargo bench --package midge-agent --bench processes
+	cargo bench --manifest-path benches/Cargo.toml --target-dir $(TARGET_DIR)/benches
+	CARGO_TARGET_DIR=$(TARGET_DIR)/benches benches/instructions.sh
 
 bench-peers: tiny ## midge beside serf and foca, into docs/peers.md (root; QUICK=1: a smoke test)
 	@.ci/setup base tests peers
@@ -72,6 +74,7 @@ lint: ## formatting, clippy, documentation, licences and sources of dependencies
 	cargo fmt --all --check
 	cargo fmt --check --manifest-path size-report/firmware/Cargo.toml
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
+	cargo fmt --check --manifest-path benches/Cargo.toml
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy --test sim -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --package midge --no-deps
