@@ -12,6 +12,7 @@
 //! - `logger`: lines on stderr that never block
 //! - [`arena`]: the heap, for the one allocation of the start
 //! - [`poll`]: what the loop waits for; [`socket`]: sockets, and where the API's is
+//! - `dns`: names to addresses; `files`: small files
 //! - `text`: looking into text
 //! - `os`: clocks, entropy, static memory, standard files, the words of errors
 
@@ -19,6 +20,8 @@ mod agent;
 pub mod api;
 pub mod arena;
 mod cli;
+mod dns;
+mod files;
 pub mod http;
 mod logger;
 mod os;

@@ -7,6 +7,12 @@ use nix::errno::Errno;
 
 use super::udp;
 use crate::os::Reason;
+use crate::seeds::is_link_local;
+
+const LOOPBACK: Address = Address::v4([127, 0, 0, 1], 0);
+
+/// Where the route to an address starts.
+type Route<'a> = &'a dyn Fn(Address) -> Result<Address, Errno>;
 
 /// Addresses that no host has (RFC 5737, RFC 3849): the route to them is the one to anywhere.
 const ANYWHERE: [Address; 2] = [
@@ -24,14 +30,18 @@ pub(super) struct Known<'a> {
     pub(super) v6: bool,
     /// Addresses to join through.
     pub(super) seeds: &'a [Address],
+    /// There are names, too, of which more addresses may become known.
+    pub(super) named: bool,
 }
 
-/// The address to advertise, and whether a warning is due because nobody on another machine can
-/// reach it.
+/// The address to advertise, and why it may not be the one that others reach.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Choice {
     pub(super) address: Address,
-    pub(super) warn_loopback: bool,
+    /// Nobody on another machine can reach it.
+    pub(super) loopback: bool,
+    /// Whom to join is known by names alone, and none has resolved.
+    pub(super) guessed: bool,
 }
 
 /// Why there is no choice.
@@ -73,21 +83,19 @@ impl fmt::Display for NoChoice {
 /// # Errors
 /// A [`NoChoice`].
 pub(super) fn choose(known: &Known<'_>) -> Result<Choice, NoChoice> {
-    choose_with(known, udp::source_address)
+    choose_with(known, &udp::source_address)
 }
 
-fn choose_with(
-    known: &Known<'_>,
-    route: impl Fn(Address) -> Result<Address, Errno>,
-) -> Result<Choice, NoChoice> {
+fn choose_with(known: &Known<'_>, route: Route<'_>) -> Result<Choice, NoChoice> {
     let seeds = known.seeds;
     let host = match known.given {
         Some(given) => given,
         None if !is_wildcard(known.bound) => known.bound,
-        None if seeds.is_empty() => {
-            first_route(&ANYWHERE, known.v6, route).unwrap_or(Address::v4([127, 0, 0, 1], 0))
-        }
-        None => first_route(seeds, known.v6, route)?,
+        None => match first_route(seeds, known.v6, route) {
+            Err(error) if !seeds.is_empty() && !known.named => return Err(error),
+            Err(_) => first_route(&ANYWHERE, known.v6, route).unwrap_or(LOOPBACK),
+            Ok(host) => host,
+        },
     };
     if is_link_local(host) {
         return Err(NoChoice::LinkLocal(host));
@@ -96,15 +104,14 @@ fn choose_with(
     let port = if port == 0 { known.bound.port() } else { port };
     let meant = is_loopback(known.bound)
         || (!seeds.is_empty() && seeds.iter().all(|seed| is_loopback(*seed)));
-    Ok(Choice { address: host.with_port(port), warn_loopback: is_loopback(host) && !meant })
+    let guessed =
+        known.named && seeds.is_empty() && known.given.is_none() && is_wildcard(known.bound);
+    let loopback = is_loopback(host) && !meant;
+    Ok(Choice { address: host.with_port(port), loopback, guessed })
 }
 
 /// The first of the targets to which there is a route. A socket without IPv6 has none to those.
-fn first_route(
-    targets: &[Address],
-    v6: bool,
-    route: impl Fn(Address) -> Result<Address, Errno>,
-) -> Result<Address, NoChoice> {
+fn first_route(targets: &[Address], v6: bool, route: Route<'_>) -> Result<Address, NoChoice> {
     let mut first_error = None;
     for target in targets {
         if !v6 && target.octets_v4().is_none() {
@@ -122,15 +129,10 @@ fn first_route(
 
 /// Whether datagrams to this address come back to this node.
 pub(super) fn is_own(address: Address, advertised: Address, bound: Address) -> bool {
-    is_own_with(address, advertised, bound, udp::source_address)
+    is_own_with(address, advertised, bound, &udp::source_address)
 }
 
-fn is_own_with(
-    address: Address,
-    advertised: Address,
-    bound: Address,
-    route: impl Fn(Address) -> Result<Address, Errno>,
-) -> bool {
+fn is_own_with(address: Address, advertised: Address, bound: Address, route: Route<'_>) -> bool {
     // Who listens on everything has the port at every address of the machine: at loopback ones,
     // of which a host's file may give one to the own name, and at those that the route to starts.
     let here =
@@ -140,7 +142,7 @@ fn is_own_with(
         || is_wildcard(bound) && address.port() == bound.port() && here()
 }
 
-fn is_wildcard(address: Address) -> bool {
+pub(super) fn is_wildcard(address: Address) -> bool {
     address.octets_v4() == Some([0; 4]) || *address.octets() == [0; 16]
 }
 
@@ -149,11 +151,6 @@ fn is_loopback(address: Address) -> bool {
         Some([first, ..]) => first == 127,
         None => u128::from_be_bytes(*address.octets()) == 1,
     }
-}
-
-/// fe80::/10
-fn is_link_local(address: Address) -> bool {
-    address.octets()[0] == 0xfe && address.octets()[1] & 0xc0 == 0x80
 }
 
 #[cfg(test)]
@@ -186,9 +183,11 @@ mod tests {
     ) -> Result<(String, bool), NoChoice> {
         let seeds: Vec<_> = seeds.iter().map(|s| address(s)).collect();
         let (given, bound) = (given.map(address), address(bound));
-        let known = Known { given, bound, v6: bound.octets_v4().is_none(), seeds: &seeds };
-        let choice = choose_with(&known, |target| route(target, default_route))?;
-        Ok((choice.address.to_string(), choice.warn_loopback))
+        let v6 = bound.octets_v4().is_none();
+        let known = Known { given, bound, v6, seeds: &seeds, named: false };
+        let choice = choose_with(&known, &|target| route(target, default_route))?;
+        assert!(!choice.guessed);
+        Ok((choice.address.to_string(), choice.loopback))
     }
 
     #[test]
@@ -254,8 +253,26 @@ mod tests {
                 let source = route(target, false)?;
                 Ok(source.with_port(40_000))
             };
-            let found = is_own_with(address(seed), advertised, address(bound), route);
+            let found = is_own_with(address(seed), advertised, address(bound), &route);
             assert_eq!(found, own, "{seed} {bound}");
+        }
+    }
+
+    #[test]
+    fn without_an_address_of_a_name_it_is_a_guess() {
+        for (given, bound, seeds, address_, guessed) in [
+            (None, "[::]:7", &[][..], "198.51.100.9:7", true),
+            (None, "10.0.0.2:7", &[], "10.0.0.2:7", false),
+            (Some("203.0.113.5:9"), "[::]:7", &[], "203.0.113.5:9", false),
+            (None, "[::]:7", &["10.0.0.1:6434"], "10.0.0.9:7", false),
+            (None, "[::]:7", &["[fd00::1]:6434"], "198.51.100.9:7", false),
+        ] {
+            let seeds: Vec<_> = seeds.iter().map(|s| address(s)).collect();
+            let (given, bound) = (given.map(address), address(bound));
+            let known = Known { given, bound, v6: true, seeds: &seeds, named: true };
+            let choice = choose_with(&known, &|target| route(target, true)).unwrap();
+            let shown = (choice.address.to_string(), choice.guessed);
+            assert_eq!(shown, (address_.into(), guessed), "{bound} {seeds:?}");
         }
     }
 }

@@ -8,13 +8,14 @@
 //! there is no other, and sending the answer; the clock is read without one.
 
 use log::Level;
-use midge::{Address, Duration, Instant, Node};
+use midge::{Duration, Instant, Node};
 use nix::errno::Errno;
 
 use super::api_socket::Door;
+use super::joining::Joining;
 use super::signals::{Request, Signals};
 use super::udp::{Buffer, Received, Sent, Udp};
-use super::{API, CAPACITY, SIGNALS, Stopped, UDP, advertise, cannot, runs_already, words};
+use super::{API, CAPACITY, NAMES, SIGNALS, Stopped, UDP, cannot, runs_already, words};
 use crate::api::events::{Events as Ring, Kind};
 use crate::api::{About, Api, Counters};
 use crate::arena::allocations;
@@ -22,7 +23,6 @@ use crate::http::{Buffers, LISTENERS, Server};
 use crate::logger::{dropped, say};
 use crate::os::{self, Slot};
 use crate::poll::{Events, Poll};
-use crate::seeds::Seeds;
 
 /// Datagrams that are taken in one round.
 const BATCH: usize = 64;
@@ -48,14 +48,12 @@ pub(super) enum Halt {
 pub(super) struct Driver {
     poll: Poll,
     node: &'static mut Node<CAPACITY>,
-    seeds: &'static mut Seeds,
+    joining: Joining,
     udp: Udp,
     signals: Signals,
     server: Server<'static, Door>,
     about: About,
     events: &'static mut Ring,
-    /// The bound address of the socket.
-    bound: Address,
     counters: Counters,
     /// The node has joined, if only once.
     ready: bool,
@@ -75,12 +73,11 @@ impl Driver {
     pub(super) fn new(
         poll: Poll,
         node: &'static mut Node<CAPACITY>,
-        seeds: &'static mut Seeds,
+        joining: Joining,
         udp: Udp,
         signals: Signals,
         doors: [Option<Door>; LISTENERS],
     ) -> Result<Self, Stopped> {
-        let bound = udp.local_address().map_err(|error| cannot("read the bound address", error))?;
         let buffers = BUFFERS.take().ok_or_else(runs_already)?;
         let server = Server::new(doors, buffers, &poll, API)
             .map_err(|error| cannot("watch the API socket", error))?;
@@ -92,13 +89,12 @@ impl Driver {
         Ok(Self {
             poll,
             node,
-            seeds,
+            joining,
             udp,
             signals,
             server,
             about,
             events,
-            bound,
             counters: Counters::default(),
             ready: false,
             refusals_told: 0,
@@ -116,7 +112,9 @@ impl Driver {
     pub(super) fn run(mut self) -> Result<(), Halt> {
         let mut events = Events::new();
         let mut incoming: Buffer = [0; _];
-        self.sync_seeds();
+        // Signals may have come before there was a node.
+        self.handle_signals();
+        self.join();
         self.follow_up();
         let allocated = allocations();
         while !self.node.has_left() {
@@ -126,6 +124,7 @@ impl Driver {
             self.receive(&mut incoming);
             self.keep_time();
             self.serve();
+            self.join();
             self.counters.allocations = allocations().wrapping_sub(allocated);
             self.counters.round(os::now().since(woken));
             if self.quit {
@@ -153,6 +152,8 @@ impl Driver {
                     self.udp.resume(&self.poll);
                 }
                 SIGNALS => self.handle_signals(),
+                // It reads whatever has come.
+                NAMES => {}
                 _ => {
                     self.server.handle_event(&event);
                     self.api_ready = true;
@@ -166,7 +167,12 @@ impl Driver {
         if self.udp_ready || self.api_ready {
             return Some(Duration::ZERO);
         }
-        let next = self.node.poll_timeout().into_iter().chain(self.server.poll_timeout()).min()?;
+        let due = [
+            self.node.poll_timeout(),
+            self.server.poll_timeout(),
+            Some(self.joining.poll_timeout()),
+        ];
+        let next = due.into_iter().flatten().min()?;
         Some(next.since(os::now()))
     }
 
@@ -210,7 +216,7 @@ impl Driver {
         self.counters.log_dropped = dropped();
         let mut api = Api {
             node: self.node,
-            seeds: self.seeds,
+            seeds: self.joining.seeds,
             about: &self.about,
             events: self.events,
             counters: &self.counters,
@@ -219,7 +225,11 @@ impl Driver {
         };
         self.api_ready = self.server.run(now, &self.poll, &mut api);
         self.tell_refusals(now);
-        self.sync_seeds();
+        self.follow_up();
+    }
+
+    fn join(&mut self) {
+        self.joining.run(os::now(), &self.poll, self.node);
         self.follow_up();
     }
 
@@ -242,10 +252,8 @@ impl Driver {
                 Request::Interrupt if self.node.status().leaving => self.quit = true,
                 Request::Interrupt => self.leave("SIGINT"),
                 Request::Reload => {
-                    say(
-                        Level::Info,
-                        format_args!("signal=SIGHUP note=\"there is no file to read again\""),
-                    );
+                    say(Level::Info, format_args!("signal=SIGHUP note=\"reading again\""));
+                    self.joining.reload();
                 }
                 Request::Dump => {
                     words::dump(self.node, self.udp.send_dropped, &self.server.stats())
@@ -257,12 +265,6 @@ impl Driver {
     fn leave(&mut self, signal: &str) {
         say(Level::Info, format_args!("signal={signal} note=leaving"));
         self.node.leave(os::now());
-    }
-
-    /// Gives the node what has become known of whom to join.
-    fn sync_seeds(&mut self) {
-        let (own, bound) = (self.node.status().own.address, self.bound);
-        self.seeds.sync(self.node, os::now(), &|seed| advertise::is_own(seed, own, bound));
     }
 
     /// What must follow everything that the node was given: its datagrams go out, its events into

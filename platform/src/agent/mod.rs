@@ -1,6 +1,7 @@
 //! The agent: what it needs to start, in an order in which every error comes before any packet.
 //!
 //! - [`driver`]: the loop
+//! - [`joining`]: whom to join; [`finder`]: names become addresses
 //! - [`udp`]: the socket of the node; [`advertise`]: which address it tells the others
 //! - [`signals`]: signals as input; [`api_socket`]: where the API listens
 //! - [`words`]: what the log says
@@ -8,6 +9,8 @@
 mod advertise;
 mod api_socket;
 mod driver;
+mod finder;
+mod joining;
 mod signals;
 mod udp;
 mod words;
@@ -19,6 +22,7 @@ use midge::limits::{EPOCH_END, NAME_BYTES, TAGS_BYTES};
 use midge::{Address, Config, Node};
 use nix::errno::Errno;
 
+use crate::dns::config::SERVERS;
 use crate::logger::{complain, say};
 use crate::os::{self, Reason, Slot};
 use crate::poll::{Poll, Token};
@@ -26,6 +30,7 @@ use crate::seeds::Seeds;
 use crate::socket::SocketPaths;
 use api_socket::Door;
 use driver::{Driver, Halt};
+use joining::Joining;
 use signals::Signals;
 use udp::Udp;
 
@@ -37,8 +42,9 @@ static NODE: Slot<Node<CAPACITY>> = Slot::new(Node::EMPTY);
 
 const UDP: Token = Token(0);
 const SIGNALS: Token = Token(1);
+const NAMES: Token = Token(2);
 /// The API has this token and all above.
-const API: Token = Token(2);
+const API: Token = Token(3);
 
 /// Validated options.
 pub(crate) struct Settings {
@@ -47,7 +53,7 @@ pub(crate) struct Settings {
     pub(crate) name: heapless::String<NAME_BYTES>,
     pub(crate) tags: heapless::String<TAGS_BYTES>,
     pub(crate) cluster: &'static str,
-    pub(crate) seeds: &'static mut Seeds,
+    pub(crate) dns: heapless::Vec<Address, SERVERS>,
     pub(crate) period_ms: u32,
     pub(crate) api: SocketPaths,
     /// Where to listen for readers over TCP.
@@ -75,33 +81,29 @@ fn cannot(what: &str, error: Errno) -> Stopped {
 ///
 /// # Errors
 /// It could not start or go on.
-pub(crate) fn run(settings: Settings) -> Result<(), Stopped> {
-    let poll = Poll::new().map_err(|error| cannot("start the loop", error))?;
+pub(crate) fn run(settings: &Settings, seeds: &'static mut Seeds) -> Result<(), Stopped> {
+    let mut poll = Poll::new().map_err(|error| cannot("start the loop", error))?;
     let signals = Signals::new(&poll, SIGNALS).map_err(|error| cannot("take signals", error))?;
     // The port comes before the API: two agents that start at once cannot both have it.
     let udp = Udp::bind(settings.bind, &poll, UDP).map_err(|e| stop(format_args!("{e}")))?;
     let bound = udp.local_address().map_err(|error| cannot("read the bound address", error))?;
-    let seeds = settings.seeds.addresses();
-    let known =
-        advertise::Known { given: settings.advertise, bound, v6: udp.is_v6(), seeds: &seeds };
+    let dns = settings.dns.clone();
+    let mut joining = Joining::new(seeds, dns, bound, NAMES).ok_or_else(runs_already)?;
+    let given = settings.advertise;
+    if given.is_none() && advertise::is_wildcard(bound) {
+        joining.find_first(&mut poll, SIGNALS);
+    }
+    let (found, named) = (joining.seeds.addresses(), joining.seeds.has_names());
+    let known = advertise::Known { given, bound, v6: udp.is_v6(), seeds: &found, named };
     let choice = advertise::choose(&known).map_err(|error| stop(format_args!("{error}")))?;
     let http = listen_tcp(settings.http, "http")?;
     let metrics = listen_tcp(settings.metrics, "metrics")?;
     let (socket, api) = api_socket::bind(&settings.api).map_err(|e| stop(format_args!("{e}")))?;
     let doors = [Some(Door::Unix(socket)), http, metrics];
-    let node = start_node(&settings, choice.address)?;
-    words::greet(node, bound, api, settings.seeds);
-    if choice.warn_loopback {
-        let address = choice.address;
-        say(
-            Level::Warn,
-            format_args!(
-                "addr={address} note=\"only this machine reaches this address; say which one others \
-                 reach with --advertise ADDR\""
-            ),
-        );
-    }
-    Driver::new(poll, node, settings.seeds, udp, signals, doors)?.run().map_err(|halt| match halt {
+    let node = start_node(settings, choice.address)?;
+    words::greet(node, bound, api, joining.seeds);
+    words::warn_address(&choice);
+    Driver::new(poll, node, joining, udp, signals, doors)?.run().map_err(|halt| match halt {
         Halt::Interrupted => stop(format_args!("interrupted: stopped without leaving")),
         Halt::Wait(error) => cannot("wait for events", error),
     })

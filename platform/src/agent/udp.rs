@@ -60,11 +60,8 @@ impl Udp {
         token: Token,
     ) -> Result<Self, BindError> {
         let wanted = address.unwrap_or(Address::v6([0; 16], DEFAULT_PORT));
-        let mut result = open(wanted, SockType::Datagram);
-        if address.is_none() && matches!(result, Err(Errno::EADDRNOTAVAIL | Errno::EAFNOSUPPORT)) {
-            // The system has no IPv6, or none that is switched on.
-            result = open(Address::v4([0; 4], DEFAULT_PORT), SockType::Datagram);
-        }
+        let kind = SockType::Datagram;
+        let result = if address.is_none() { open_any(DEFAULT_PORT) } else { open(wanted, kind) };
         let bound = result.and_then(|(socket, v6)| {
             poll.add(&socket, token, Interest::Read)?;
             Ok(Self { socket, token, v6, held: None, outgoing: [0; MTU_BYTES], send_dropped: 0 })
@@ -86,9 +83,9 @@ impl Udp {
     /// find out by themselves. As one may be there to stay, the next try waits for the next event,
     /// which the next datagram is at the latest.
     pub(super) fn receive(&self, buffer: &mut Buffer) -> Received {
-        match recvfrom::<SockaddrStorage>(self.socket.raw(), buffer) {
-            Ok((len, Some(from))) => Received::Datagram(from_system(&from), len),
-            Ok((_, None)) | Err(_) => Received::Nothing,
+        match receive_from(&self.socket, buffer) {
+            Ok((from, len)) => Received::Datagram(from, len),
+            Err(_) => Received::Nothing,
         }
     }
 
@@ -121,10 +118,8 @@ impl Udp {
 
     fn try_send(&mut self, transmit: Transmit) -> Sent {
         let datagram = &self.outgoing[..transmit.len];
-        let to = to_system(transmit.to, self.v6);
-        let sent = sendto(self.socket.raw(), datagram, &to, MsgFlags::empty());
-        match sent {
-            Ok(_) => Sent::Done,
+        match send_to(&self.socket, datagram, transmit.to, self.v6) {
+            Ok(()) => Sent::Done,
             Err(Errno::EAGAIN) => Sent::Full,
             Err(_) => {
                 self.send_dropped += 1;
@@ -137,6 +132,33 @@ impl Udp {
         // It fails only for a descriptor that is not watched, and this one is.
         let _ = poll.modify(&self.socket, self.token, interest);
     }
+}
+
+/// Opens and binds to `[::]` and IPv4 with it, or to `0.0.0.0` where there is no IPv6, or none that
+/// is switched on; says whether it is IPv6.
+pub(super) fn open_any(port: u16) -> Result<(Socket, bool), Errno> {
+    let kind = SockType::Datagram;
+    match open(Address::v6([0; 16], port), kind) {
+        Err(Errno::EADDRNOTAVAIL | Errno::EAFNOSUPPORT) => open(Address::v4([0; 4], port), kind),
+        result => result,
+    }
+}
+
+/// Reads one datagram: where it came from, and its length.
+pub(super) fn receive_from(socket: &Socket, space: &mut [u8]) -> Result<(Address, usize), Errno> {
+    let (len, from) = recvfrom::<SockaddrStorage>(socket.raw(), space)?;
+    Ok((from.map_or(Address::NONE, |from| from_system(&from)), len))
+}
+
+/// Sends one datagram over a socket that is IPv6 or not.
+pub(super) fn send_to(
+    socket: &Socket,
+    datagram: &[u8],
+    to: Address,
+    v6: bool,
+) -> Result<(), Errno> {
+    let to = to_system(to, v6);
+    sendto(socket.raw(), datagram, &to, MsgFlags::empty()).map(|_| ())
 }
 
 /// Opens and binds; says whether it is IPv6. Such a socket takes IPv4 as well, whatever the

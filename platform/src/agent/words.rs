@@ -5,6 +5,7 @@ use core::fmt;
 use log::Level;
 use midge::{Address, Node, Reject};
 
+use super::advertise::Choice;
 use crate::api::events::Record;
 use crate::http::Stats;
 use crate::logger::{always, say};
@@ -48,6 +49,19 @@ pub(super) fn greet<const N: usize>(
         (Some(seed), 0) => info(format_args!("joining 1 seed: {seed}")),
         (Some(first), more) => info(format_args!("joining {} seeds: {first}, ...", more + 1)),
     }
+}
+
+/// Warns if the address may not be the one that others reach.
+pub(super) fn warn_address(choice: &Choice) {
+    let why = match choice {
+        Choice { guessed: true, .. } => "no name has resolved yet, so this is a guess",
+        Choice { loopback: true, .. } => "only this machine reaches this address",
+        _ => return,
+    };
+    let address = choice.address;
+    warn(format_args!(
+        "addr={address} note=\"{why}; say which one others reach with --advertise ADDR\""
+    ));
 }
 
 /// Logs an event.

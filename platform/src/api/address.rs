@@ -179,7 +179,7 @@ fn is_name(host: &str) -> bool {
 
 /// Whether a name has the lengths of RFC 1035 section 2.3.4, and is ASCII. The dot at the end, which
 /// says that the name is whole, may be there or not.
-fn is_host(name: &str) -> bool {
+pub(crate) fn is_host(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     let fits = |label: &str| (1..=63).contains(&label.len());
     name.len() <= HOST_BYTES && name.is_ascii() && parts(name, b'.').all(fits)

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use heapless::Vec;
 use log::LevelFilter;
 use midge::config::{validate_name, validate_tags};
 use midge::limits::{NAME_BYTES, TAGS_BYTES};
@@ -12,6 +13,7 @@ use super::options::{self, Flag, Options, Value};
 use super::{Failure, client};
 use crate::agent::{self, Settings};
 use crate::api::{DEFAULT_PORT, HTTP_PORT, parse_address, parse_target};
+use crate::dns::config::{DNS_PORT, SERVERS};
 use crate::logger;
 use crate::os::Slot;
 use crate::seeds::{Seeds, Source};
@@ -27,6 +29,7 @@ pub(super) const FLAGS: &[&Flag] = &[
     options::TAG,
     options::CLUSTER,
     options::JOIN,
+    options::DNS,
     options::PERIOD,
     options::API,
     options::HTTP,
@@ -35,9 +38,9 @@ pub(super) const FLAGS: &[&Flag] = &[
 ];
 
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
-    let settings = settings(options)?;
+    let (settings, seeds) = (settings(options)?, seeds(options)?);
     logger::init(settings.log, options.environment.variable("JOURNAL_STREAM"));
-    agent::run(settings).map_err(|_| Failure::Failed)
+    agent::run(&settings, seeds).map_err(|_| Failure::Failed)
 }
 
 fn settings(options: &Options) -> Result<Settings, Failure> {
@@ -48,7 +51,7 @@ fn settings(options: &Options) -> Result<Settings, Failure> {
         name: name(options)?,
         tags: tags(options)?,
         cluster,
-        seeds: seeds(options)?,
+        dns: dns(options)?,
         period_ms: period_ms(options)?,
         api: client::api_paths(options, cluster)?,
         http: tcp(options, options::HTTP)?,
@@ -98,6 +101,20 @@ fn seeds(options: &Options) -> Result<&'static mut Seeds, Failure> {
         })
     })?;
     Ok(seeds)
+}
+
+fn dns(options: &Options) -> Result<Vec<Address, SERVERS>, Failure> {
+    let mut servers = Vec::new();
+    options.items(options::DNS, &mut |value| {
+        let server = literal(value, DNS_PORT)?;
+        if !server.is_usable() {
+            return Err(wrong(value, format_args!(" is not the address and port of one host")));
+        }
+        servers
+            .push(server)
+            .map_err(|_| wrong(value, format_args!(" is one too many, 3 are asked")))
+    })?;
+    Ok(servers)
 }
 
 fn name(options: &Options) -> Result<heapless::String<NAME_BYTES>, Failure> {

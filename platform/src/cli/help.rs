@@ -23,7 +23,7 @@ usage: midge COMMAND [OPTION ...]
   status       this node at a glance
   events       what happens, as it happens
   stats        the agent's counters
-  join ADDR    tell the running agent another address to join through
+  join HOST    tell the running agent of another host to join through
   forget NODE  take a failed member for one that has left
   tag          change what others know about this node
   log LEVEL    change how much the agent writes to its log
@@ -45,7 +45,7 @@ usage: midge agent [OPTION ...]        run the agent of this node
   --bind ADDR[:PORT]       listen here (UDP); default [::]:6434, IPv4 included
   --advertise ADDR[:PORT]  how others reach this node; default: the bound
                            address, or the source of the route to the first seed
-  --join ADDR[:PORT],...   addresses of members to join through
+  --join HOST[:PORT],...   members to join through; see: midge help joining
   --cluster NAME           only nodes of one name meet; default \"default\"
   --name NAME              default: the host name up to its first dot
   --tag KEY=VALUE,...      what others shall know about this node
@@ -62,6 +62,20 @@ SIGTERM and SIGINT leave the cluster and stop, a second SIGINT stops at once;
 SIGUSR1 writes the state to the log.
 
 example: midge agent --join 10.0.0.1,10.0.0.2 --tag zone=eu-1a
+"];
+
+/// More options of the agent.
+pub(super) const JOINING: Text = &["\
+whom the agent joins: options of midge agent
+
+  --join HOST[:PORT],...   addresses and names; all addresses of a name count
+  --dns ADDR[:PORT],...    ask these nameservers; default: /etc/resolv.conf
+
+One list will do for all nodes: a node passes over its own address, and is the
+first one if there is no other. Names are looked up in /etc/hosts, then by DNS;
+again and again while nobody is there, at SIGHUP, and every few minutes.
+
+example: midge agent --join seeds.example.com,10.0.0.2:7000
 "];
 
 pub(super) const MEMBERS: Text = &[
@@ -163,12 +177,13 @@ example: midge log debug
 
 pub(super) const JOIN: Text = &[
     "\
-usage: midge join ADDR[:PORT] ...      join through these members, too
+usage: midge join HOST[:PORT] ...      join through these members, too
 
 ",
     ASK,
     "
-The agent goes on asking until one answers; `midge status` shows if one has.
+HOST is an address or a name. The agent goes on asking until one answers;
+`midge status` shows if one has.
 
 example: midge join 10.0.0.1
 ",
@@ -202,7 +217,7 @@ mod tests {
     #[test]
     fn fits_a_screen_and_has_an_example() {
         let commands = COMMANDS.iter().map(|command| command.help);
-        for pieces in commands.chain([OVERVIEW]) {
+        for pieces in commands.chain([OVERVIEW, JOINING]) {
             let text = pieces.concat();
             assert!(text.lines().count() <= 24, "{text}");
             assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");

@@ -214,6 +214,7 @@ fn execute(command: &Command, arguments: Strings, environment: Strings) -> Resul
 fn show_help(mut arguments: Strings) -> Result<(), Failure> {
     match arguments.next().map(|name| name.to_str()) {
         None => print(help::OVERVIEW),
+        Some(Ok("joining")) => print(help::JOINING),
         Some(name) => print(find(name.unwrap_or_default())?.help),
     }
 }

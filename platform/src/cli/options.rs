@@ -38,6 +38,7 @@ pub(crate) const NAME: &Flag = &value("name");
 pub(crate) const TAG: &Flag = &value("tag");
 pub(crate) const CLUSTER: &Flag = &value("cluster");
 pub(crate) const JOIN: &Flag = &value("join");
+pub(crate) const DNS: &Flag = &value("dns");
 pub(crate) const PERIOD: &Flag = &value("period");
 pub(crate) const API: &Flag = &value("api");
 pub(crate) const HTTP: &Flag = &value("http");
@@ -52,9 +53,9 @@ pub(crate) const CHECK: &Flag = &switch("check", None);
 /// Every command takes it.
 pub(crate) const HELP: &Flag = &switch("help", Some('h'));
 
-const ALL: [&Flag; 17] = [
-    BIND, ADVERTISE, NAME, TAG, CLUSTER, JOIN, PERIOD, API, HTTP, METRICS, LOG, STATE, SINCE, JSON,
-    WATCH, QUIET, CHECK,
+const ALL: [&Flag; 18] = [
+    BIND, ADVERTISE, NAME, TAG, CLUSTER, JOIN, DNS, PERIOD, API, HTTP, METRICS, LOG, STATE, SINCE,
+    JSON, WATCH, QUIET, CHECK,
 ];
 
 /// What a command was given, checked as a whole.

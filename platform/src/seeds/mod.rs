@@ -43,11 +43,13 @@ impl fmt::Display for Source {
 
 /// A name to be looked up. Its number is never given to another one.
 #[derive(Debug)]
-struct Name {
-    number: u32,
-    source: Source,
-    host: String<{ HOST_BYTES + 1 }>,
+pub(crate) struct Name {
+    pub(crate) number: u32,
+    pub(crate) host: String<{ HOST_BYTES + 1 }>,
     port: u16,
+    /// It is to be looked up now.
+    wanted: bool,
+    source: Source,
     /// It has resolved once.
     resolved: bool,
     seen: bool,
@@ -158,6 +160,68 @@ impl Seeds {
         given.map(|found| Target::Address(found.address)).chain(names)
     }
 
+    /// Whether there are names.
+    pub(crate) fn has_names(&self) -> bool {
+        !self.names.is_empty()
+    }
+
+    /// All names are to be looked up.
+    pub(crate) fn want_all(&mut self) {
+        self.names.iter_mut().for_each(|name| name.wanted = true);
+    }
+
+    /// A name to be looked up, which is no longer wanted then.
+    pub(crate) fn next_wanted(&mut self) -> Option<&Name> {
+        let name = self.names.iter_mut().find(|name| name.wanted)?;
+        name.wanted = false;
+        Some(name)
+    }
+
+    /// Takes the addresses of the name with this number, with any port. If they are the whole of
+    /// them, those of before that are not among them are given up; not for the sake of a name
+    /// without any.
+    ///
+    /// # Errors
+    /// It is this name's, and there is none of a host.
+    pub(crate) fn learn(
+        &mut self,
+        number: u32,
+        addresses: &[Address],
+        whole: bool,
+    ) -> Result<(), &str> {
+        let name = self.names.iter_mut().find(|name| name.number == number);
+        // Nobody may want to know any more.
+        let Some(name) = name else { return Ok(()) };
+        let (source, port) = (name.source, name.port);
+        // A link-local address would need to say on which link.
+        let of_host = |at: &&Address| at.with_port(port).is_usable() && !is_link_local(**at);
+        let count = addresses.iter().filter(of_host).count();
+        if count > 0 {
+            self.changed |= !core::mem::replace(&mut name.resolved, true);
+            self.unsee(source, number);
+            for address in addresses.iter().filter(of_host) {
+                // Some of a host's addresses are as good as all.
+                let _ = self.put(source, number, address.with_port(port));
+            }
+            if whole {
+                self.settle(source, number);
+            }
+        }
+        let changed = self.changed;
+        let host = self.name(number).map_or("", |name| &name.host);
+        if count == 0 {
+            return Err(host);
+        }
+        if changed {
+            say(Level::Info, format_args!("name={host} addresses={count}"));
+        }
+        Ok(())
+    }
+
+    fn name(&self, number: u32) -> Option<&Name> {
+        self.names.iter().find(|name| name.number == number)
+    }
+
     /// What is not put again until `settle` goes.
     fn unsee(&mut self, source: Source, name: u32) {
         for found in &mut self.found {
@@ -167,8 +231,9 @@ impl Seeds {
 
     fn settle(&mut self, source: Source, name: u32) {
         let of = |found: &Found| found.source == source && found.name == name;
+        let before = self.found.len();
         self.found.retain(|found| found.seen || !of(found));
-        self.changed = true;
+        self.changed |= self.found.len() < before;
     }
 
     fn put(&mut self, source: Source, name: u32, address: Address) -> Result<(), JoinError> {
@@ -192,13 +257,17 @@ impl Seeds {
             name.seen = true;
             return Ok(());
         }
-        let mut name =
-            Name { number: 0, source, host: String::new(), port, resolved: false, seen: true };
-        self.last_number = self.last_number.wrapping_add(1).max(1);
-        name.number = self.last_number;
-        name.host.push_str(host).map_err(|_| JoinError::Unusable)?;
+        let number = self.last_number.wrapping_add(1).max(1);
+        self.last_number = number;
+        let host = String::try_from(host).map_err(|_| JoinError::Unusable)?;
+        let name = Name { number, host, port, wanted: true, source, resolved: false, seen: true };
         self.names.push(name).map_err(|_| JoinError::Full)?;
         self.changed = true;
         Ok(())
     }
+}
+
+/// fe80::/10
+pub(crate) fn is_link_local(address: Address) -> bool {
+    address.octets()[0] == 0xfe && address.octets()[1] & 0xc0 == 0x80
 }

@@ -12,6 +12,8 @@ mod harness;
 mod hostile;
 mod hostile_http;
 mod leave;
+mod names;
+mod nameserver;
 mod tcp;
 mod unread;
 mod upgrade;

@@ -1,0 +1,77 @@
+//! Whom to join: brings the sources of seeds together, and what is found to the node.
+
+use heapless::Vec;
+use midge::{Address, Duration, Instant, Node};
+
+use super::advertise;
+use super::finder::Finder;
+use crate::dns::config::SERVERS;
+use crate::files::FILE_BYTES;
+use crate::os::{self, Slot};
+use crate::poll::{Events, Poll, Token};
+use crate::seeds::Seeds;
+
+/// How long the start waits for the first address of a name, when the route to it decides which
+/// address is advertised.
+const FIRST_ADDRESS_WAIT: Duration = Duration::from_secs(5);
+
+/// What is read of a file, for a moment.
+static FILE: Slot<[u8; FILE_BYTES]> = Slot::new([0; FILE_BYTES]);
+
+pub(super) struct Joining {
+    pub(super) seeds: &'static mut Seeds,
+    finder: Finder,
+    /// The bound address of the node's socket.
+    bound: Address,
+}
+
+impl Joining {
+    /// `None` if this process runs an agent already.
+    pub(super) fn new(
+        seeds: &'static mut Seeds,
+        servers: Vec<Address, SERVERS>,
+        bound: Address,
+        token: Token,
+    ) -> Option<Self> {
+        let finder = Finder::new(servers, token, FILE.take()?)?;
+        Some(Self { seeds, finder, bound })
+    }
+
+    /// Waits for the first address, if there is none yet and names are to be looked up. A signal
+    /// ends it, too.
+    pub(super) fn find_first(&mut self, poll: &mut Poll, signals: Token) {
+        let mut events = Events::new();
+        let deadline = os::now() + FIRST_ADDRESS_WAIT;
+        while self.seeds.has_names() && self.seeds.addresses().is_empty() {
+            let now = os::now();
+            self.finder.run(now, poll, self.seeds, true);
+            let due = self.finder.poll_timeout().min(deadline);
+            // Interrupted, it goes on.
+            let _ = poll.wait(&mut events, Some(due.since(now)));
+            if now >= deadline || events.iter().any(|event| event.token() == signals) {
+                return;
+            }
+        }
+    }
+
+    /// When `run` has something to do.
+    pub(super) fn poll_timeout(&self) -> Instant {
+        self.finder.poll_timeout()
+    }
+
+    /// Does what is due or has come, and tells the node.
+    pub(super) fn run<const N: usize>(&mut self, now: Instant, poll: &Poll, node: &mut Node<N>) {
+        let status = node.status();
+        let (own, bound) = (status.own.address, self.bound);
+        let alone = status.isolated || status.alive + status.suspect < 2;
+        if !status.leaving {
+            self.finder.run(now, poll, self.seeds, alone);
+        }
+        self.seeds.sync(node, now, &|seed| advertise::is_own(seed, own, bound));
+    }
+
+    /// Looks everything up again.
+    pub(super) fn reload(&mut self) {
+        self.finder.hurry();
+    }
+}

@@ -1,0 +1,92 @@
+//! Small files of text.
+
+use std::ffi::CStr;
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+use nix::unistd::read;
+
+/// What is read of a file; of one that is longer, the beginning counts.
+pub(crate) const FILE_BYTES: usize = 65_536;
+
+/// Reads the beginning of a file, as much as there is room for. One that would keep its reader
+/// waiting, such as a pipe, is an error.
+///
+/// # Errors
+/// Those of open(2) and read(2).
+#[inline(never)]
+pub(crate) fn read_file<'a>(path: &CStr, space: &'a mut [u8]) -> Result<&'a [u8], Errno> {
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+    let file = open(path, flags, Mode::empty())?;
+    let mut len = 0;
+    loop {
+        match read(&file, &mut space[len..])? {
+            0 => return Ok(&space[..len]),
+            n => len += n,
+        }
+    }
+}
+
+/// Hands over each line that is not empty, with its number from 1 on, without what follows a `#`. A
+/// line that is not UTF-8 is handed over as `?`.
+#[inline(never)]
+pub(crate) fn each_line(text: &[u8], take: &mut dyn FnMut(u32, &str)) {
+    let mut rest = text;
+    let mut number = 0;
+    while !rest.is_empty() {
+        let end = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+        let mut line = &rest[..end];
+        rest = rest.get(end + 1..).unwrap_or_default();
+        number += 1;
+        if let Some(remark) = line.iter().position(|byte| *byte == b'#') {
+            line = &line[..remark];
+        }
+        if line.iter().any(|byte| *byte > b' ') {
+            take(number, str::from_utf8(line).unwrap_or("?"));
+        }
+    }
+}
+
+/// Takes the next word off a line; empty at its end. Words stand between spaces and the like.
+#[inline(never)]
+pub(crate) fn next_word<'a>(line: &mut &'a str) -> &'a str {
+    let bytes = line.as_bytes();
+    let start = bytes.iter().position(|byte| *byte > b' ').unwrap_or(bytes.len());
+    let word = bytes[start..].iter().position(|byte| *byte <= b' ');
+    let end = word.map_or(bytes.len(), |len| start + len);
+    let word = &line[start..end];
+    *line = &line[end..];
+    word
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_have_numbers_and_no_remarks() {
+        let mut lines = Vec::new();
+        each_line(b"a\n\n# x\n b # c\r\n\xff\n \t\r\nlast", &mut |number, line| {
+            lines.push((number, line.to_string()));
+        });
+        let expected = [(1, "a"), (4, " b "), (5, "?"), (7, "last")];
+        assert_eq!(lines, expected.map(|(number, line)| (number, line.to_string())));
+    }
+
+    #[test]
+    fn words_stand_between_white_space() {
+        let mut line = "  a\tb\u{fc}  c\r";
+        let words = [(); 5].map(|()| next_word(&mut line));
+        assert_eq!(words, ["a", "b\u{fc}", "c", "", ""]);
+    }
+
+    #[test]
+    fn files_are_read_from_their_beginning() {
+        let mut space = [0; 8];
+        let root = read_file(c"/proc/self/cmdline", &mut space).expect("a file");
+        assert_eq!(root.len(), 8);
+        assert_eq!(read_file(c"/proc/self/none", &mut space), Err(Errno::ENOENT));
+        assert_eq!(read_file(c"/proc/self", &mut space), Err(Errno::EISDIR));
+    }
+}

@@ -1,0 +1,205 @@
+//! Joining by name: with a nameserver that is honest, and with others.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use nix::sys::signal::Signal;
+
+use crate::harness::{Agent, Options, cluster, eventually, midge, one_view, stderr};
+use crate::nameserver::{LIE, Manner, Nameserver};
+
+fn v4(last: u8) -> IpAddr {
+    Ipv4Addr::new(127, 8, 0, last).into()
+}
+
+fn at(ip: IpAddr, port: u16) -> Options {
+    Options { bind: std::net::SocketAddr::new(ip, port).to_string(), ..Options::default() }
+}
+
+/// Joins by a name, which is whole, so that no domain of this machine is tried.
+fn by_name(options: Options, port: u16, nameserver: &Nameserver) -> Options {
+    let join = vec![format!("seeds.midge.test.:{port}")];
+    Options { join, more: vec![nameserver.option()], ..options }
+}
+
+/// Waits until an agent has exactly these seeds.
+fn has_seeds(agent: &Agent, seeds: &[&Agent]) {
+    let mut expected: Vec<_> = seeds.iter().map(|seed| seed.addr().to_string()).collect();
+    expected.sort();
+    eventually("the seeds are those", || {
+        let status = agent.get("/v1/status")?;
+        let seeds = status["seeds"].as_array().ok_or("no seeds")?;
+        let mut seeds: Vec<_> = seeds.iter().map(|s| s.as_str().unwrap().to_string()).collect();
+        seeds.sort();
+        if seeds == expected { Ok(()) } else { Err(format!("{seeds:?}\n{}", agent.log())) }
+    });
+}
+
+#[test]
+fn all_addresses_of_a_name_are_seeds_of_either_family() {
+    let first = Agent::start(&at(v4(1), 0));
+    let port = first.port();
+    let second = Agent::start(&at(v4(2), port));
+    let third = Agent::start(&at(Ipv6Addr::LOCALHOST.into(), port));
+    let addresses = [v4(1), v4(2), Ipv6Addr::LOCALHOST.into(), "fe80::1".parse().unwrap()];
+    let nameserver = Nameserver::start(Manner::Honest, &addresses);
+    let bind = "[::]:0".parse::<std::net::SocketAddr>().unwrap();
+    let joiner = Agent::start(&by_name(at(bind.ip(), 0), port, &nameserver));
+    // A mapped address is the IPv4 address.
+    has_seeds(&joiner, &[&first, &second, &third]);
+    assert!(joiner.addr().starts_with("127."), "the route to the first seed: {}", joiner.addr());
+    one_view(&[&joiner, &first, &second]);
+    let asked = nameserver.asked();
+    assert!(asked.contains(&("seeds.midge.test".into(), 1)), "{asked:?}");
+    assert!(asked.contains(&("seeds.midge.test".into(), 28)), "{asked:?}");
+    joiner.logged(&["name=seeds.midge.test. addresses=3"]);
+}
+
+#[test]
+fn a_name_is_looked_up_again_and_its_old_addresses_are_given_up() {
+    let first = Agent::start(&at(v4(1), 0));
+    let second = Agent::start(&at(v4(2), first.port()));
+    let nameserver = Nameserver::start(Manner::Honest, &[v4(1)]);
+    let joiner = Agent::start(&by_name(at(v4(3), 0), first.port(), &nameserver));
+    has_seeds(&joiner, &[&first]);
+    nameserver.set(Manner::Honest, &[v4(2)]);
+    joiner.signal(Signal::SIGHUP);
+    has_seeds(&joiner, &[&second]);
+    one_view(&[&joiner, &first, &second]);
+    // A name that loses all its addresses keeps those it had.
+    for manner in [Manner::NoName, Manner::Failure, Manner::Honest] {
+        let before = nameserver.asked().len();
+        nameserver.set(manner, &[]);
+        joiner.signal(Signal::SIGHUP);
+        eventually("it asks", || {
+            if nameserver.asked().len() > before { Ok(()) } else { Err("".into()) }
+        });
+        has_seeds(&joiner, &[&second]);
+    }
+}
+
+#[test]
+fn every_node_may_have_the_same_name_its_own_among_them() {
+    let nameserver = Nameserver::start(Manner::Honest, &[v4(1)]);
+    let port = Agent::start(&at(v4(1), 0)).port();
+    // Alone with its own address it is the first.
+    let first = Agent::start(&by_name(at(v4(1), port), port, &nameserver));
+    first.logged(&["event=joined members=1 note=\"the first node, ready\""]);
+    nameserver.set(Manner::Honest, &[v4(1), v4(2), v4(3)]);
+    let others = [2, 3].map(|last| by_name(at(v4(last), port), port, &nameserver));
+    let others = Agent::start_all(&others);
+    one_view(&[&first, &others[0], &others[1]]);
+    has_seeds(&others[0], &[&first, &others[1]]);
+    has_seeds(&others[1], &[&first, &others[0]]);
+}
+
+#[test]
+fn lies_are_seen_through() {
+    let seed = Agent::start(&at(v4(1), 0));
+    let nameserver = Nameserver::start(Manner::Lying, &[v4(1)]);
+    let joiner = Agent::start(&by_name(at(v4(3), 0), seed.port(), &nameserver));
+    one_view(&[&joiner, &seed]);
+    has_seeds(&joiner, &[&seed]);
+    assert!(!joiner.log().contains(&Ipv4Addr::from(LIE).to_string()));
+}
+
+#[test]
+fn of_a_truncated_answer_the_rest_is_used() {
+    let seed = Agent::start(&at(v4(1), 0));
+    let nameserver = Nameserver::start(Manner::Truncating, &[v4(1), v4(2)]);
+    let joiner = Agent::start(&by_name(at(v4(3), 0), seed.port(), &nameserver));
+    one_view(&[&joiner, &seed]);
+    has_seeds(&joiner, &[&seed]);
+}
+
+#[test]
+fn who_answers_half_is_believed_half() {
+    let seed = Agent::start(&at(v4(1), 0));
+    let nameserver = Nameserver::start(Manner::HalfDeaf, &[v4(1)]);
+    let joiner = Agent::start(&by_name(at(v4(3), 0), seed.port(), &nameserver));
+    one_view(&[&joiner, &seed]);
+}
+
+#[test]
+fn a_name_that_does_not_resolve_is_said_and_tried_again() {
+    let seed = Agent::start(&at(v4(1), 0));
+    for (manner, why) in [
+        (Manner::NoName, "there is no such name"),
+        (Manner::Failure, "the nameservers cannot tell"),
+    ] {
+        let nameserver = Nameserver::start(manner, &[]);
+        let joiner = Agent::start(&by_name(at(v4(3), 0), seed.port(), &nameserver));
+        joiner.logged(&["warn name=seeds.midge.test. note=\"does not resolve", why]);
+        let status = joiner.get("/v1/status").unwrap();
+        assert_eq!(status["joined"], false, "{status}");
+        nameserver.set(Manner::Honest, &[v4(1)]);
+        joiner.sees(seed.addr(), "alive");
+        let told = joiner.log().matches("does not resolve").count();
+        assert_eq!(told, 1, "once a minute");
+    }
+}
+
+#[test]
+fn a_name_of_the_hosts_file() {
+    let seed = Agent::start(&Options::default());
+    let join = vec![format!("localhost:{}", seed.port())];
+    // Nobody answers there: it is not asked.
+    let nameserver = Nameserver::start(Manner::Silent, &[]);
+    let more = vec![nameserver.option()];
+    let joiner = Agent::start(&Options { join, more, ..Options::default() });
+    one_view(&[&joiner, &seed]);
+    assert_eq!(nameserver.asked(), []);
+}
+
+#[test]
+fn a_running_agent_is_told_a_name() {
+    let seed = Agent::start(&at(v4(1), 0));
+    let nameserver = Nameserver::start(Manner::Honest, &[v4(1)]);
+    let more = vec![nameserver.option()];
+    let other = Agent::start(&Options { more, ..Options::default() });
+    let name = format!("seeds.midge.test.:{}", seed.port());
+    let output = other.client(&["join", &name]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(output.stdout, format!("asking {name}\n").as_bytes());
+    one_view(&[&seed, &other]);
+}
+
+/// Nobody suspects a node whose nameserver has nothing to say, and it is well.
+#[test]
+fn a_silent_nameserver_holds_nothing_up() {
+    let nameserver = Nameserver::start(Manner::Silent, &[]);
+    let agents = cluster(3);
+    let seed = agents[0].addr().to_string();
+    let join = vec!["seeds.midge.test.".into(), seed];
+    let more = vec![nameserver.option()];
+    let patient = Agent::start(&Options { join, more, ..Options::default() });
+    let all: Vec<_> = agents.iter().chain([&patient]).collect();
+    one_view(&all);
+    // It takes 10 s to say so: twice 5 s.
+    patient.logged(&["name=seeds.midge.test. note=\"does not resolve: no nameserver answers\""]);
+    for agent in &all {
+        assert!(!agent.log().contains("member_suspected"), "{}", agent.log());
+        assert_eq!(agent.get("/v1/status").unwrap()["health"], 0);
+    }
+}
+
+/// With a wildcard the first address decides what is advertised; it is not waited for, for ever.
+#[test]
+fn a_start_waits_for_names_a_few_seconds() {
+    let nameserver = Nameserver::start(Manner::Silent, &[]);
+    let bind = "0.0.0.0:0".parse::<std::net::SocketAddr>().unwrap();
+    let agent = Agent::start(&by_name(at(bind.ip(), 0), 1, &nameserver));
+    agent.logged(&["no name has resolved yet, so this is a guess", "--advertise ADDR"]);
+    assert_eq!(agent.get("/v1/status").unwrap()["joined"], false);
+}
+
+#[test]
+fn nameservers_that_cannot_be_read() {
+    for value in ["nonsense", "10.0.0", "10.0.0.1:x", "10.0.0.1:0", "0.0.0.0"] {
+        let output = midge(&["agent", "--dns", value]);
+        assert_eq!(output.status.code(), Some(2), "{value}");
+        assert!(stderr(&output).starts_with(&format!("midge: --dns: `{value}`")), "{value}");
+    }
+    let output = midge(&["agent", "--dns", "10.0.0.1,10.0.0.2,10.0.0.3,10.0.0.4"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("`10.0.0.4` is one too many"), "{}", stderr(&output));
+}
