@@ -55,6 +55,9 @@ impl News {
         limit: u8,
         mut send: impl FnMut(&[Row], Slot) -> Option<bool>,
     ) {
+        if self.is_empty() {
+            return;
+        }
         // A row that is sent moves to the end of the next list: each list is read only up to what
         // was its end before any of it moved.
         let mut end = self.sent[0].last();
