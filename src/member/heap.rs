@@ -37,9 +37,7 @@ impl<const N: usize> Heap<N> {
             self.place(rows, self.len - 1, slot);
         }
         let at = usize::from(rows[slot.index()].heap_at) - 1;
-        self.rise(rows, at);
-        let at = usize::from(rows[slot.index()].heap_at) - 1;
-        self.sink(rows, at);
+        self.settle(rows, at);
     }
 
     /// Takes a row's deadline away, if it has one.
@@ -53,9 +51,7 @@ impl<const N: usize> Heap<N> {
         }
         if let Some(last) = last {
             self.place(rows, at, last);
-            self.rise(rows, at);
-            let at = usize::from(rows[last.index()].heap_at) - 1;
-            self.sink(rows, at);
+            self.settle(rows, at);
         }
     }
 
@@ -79,26 +75,23 @@ impl<const N: usize> Heap<N> {
         }
     }
 
-    fn rise(&mut self, rows: &mut [Row], mut at: usize) {
-        while at > 0 {
-            let parent = (at - 1) / 2;
-            if self.due(rows, parent) <= self.due(rows, at) {
-                return;
-            }
-            self.swap(rows, at, parent);
-            at = parent;
-        }
-    }
-
-    fn sink(&mut self, rows: &mut [Row], mut at: usize) {
+    /// Moves the entry at this place up or down to where it belongs.
+    #[inline(never)]
+    fn settle(&mut self, rows: &mut [Row], mut at: usize) {
         loop {
+            let due = self.due(rows, at);
+            let parent = at.saturating_sub(1) / 2;
             let (left, right) = (2 * at + 1, 2 * at + 2);
             let child = if self.due(rows, right) < self.due(rows, left) { right } else { left };
-            if child >= self.len || self.due(rows, at) <= self.due(rows, child) {
+            let next = if due < self.due(rows, parent) {
+                parent
+            } else if self.due(rows, child) < due {
+                child
+            } else {
                 return;
-            }
-            self.swap(rows, at, child);
-            at = child;
+            };
+            self.swap(rows, at, next);
+            at = next;
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::incarnation::{Incarnation, State, Verdict, judge};
 use super::row::{ACCUSERS, Flags, Row, Slot};
 use super::suspicion;
-use super::swim::{Leaving, Swim};
+use super::swim::Swim;
 use super::timers::Timer;
 use crate::event::Event;
 use crate::limits::{
@@ -111,7 +111,7 @@ impl<const N: usize> Swim<N> {
         if self.first_epoch < EPOCH_OF_A_CLOCK {
             return EPOCH_HEARSAY_END - 1;
         }
-        let uptime = self.now.since(self.started.unwrap_or(self.now));
+        let uptime = self.uptime();
         let clock = self.first_epoch + uptime.as_millis();
         clock.max(self.latest_epoch) + EPOCH_AHEAD_MS
     }
@@ -383,7 +383,7 @@ impl<const N: usize> Swim<N> {
         if heard < own || (heard == own && state == self.own().state) {
             return;
         }
-        if self.leaving != Leaving::No {
+        if self.is_leaving() {
             // `left` prevails over anything said of the same incarnation.
             if heard > own {
                 self.become_incarnation(heard);
@@ -419,7 +419,7 @@ impl<const N: usize> Swim<N> {
     /// outbid each other as fast as datagrams travel. Each does so at most once in some periods;
     /// meanwhile the address stays one live member.
     fn meet_another_life(&mut self, heard: Incarnation) {
-        let running = self.now.since(self.started.unwrap_or(self.now));
+        let running = self.uptime();
         let settling = self.period.times(SETTLED_PERIODS);
         if self.synced && running > settling {
             let address = self.own().address;

@@ -6,7 +6,7 @@
 
 use super::incarnation::State;
 use super::row::{Flags, Slot};
-use super::swim::{JOIN_DELAY_FIRST, JOIN_DELAY_MAX, Leaving, Swim};
+use super::swim::{JOIN_DELAY_FIRST, JOIN_DELAY_MAX, Swim};
 use super::timers::Timer;
 use crate::address::Address;
 use crate::event::Event;
@@ -286,7 +286,7 @@ impl<const N: usize> Swim<N> {
     /// Asks the next seeds, up to three at a time: all of them until there is company, and those
     /// that `join` named last for a while.
     pub(super) fn join_due(&mut self) {
-        if self.leaving != Leaving::No {
+        if self.is_leaving() {
             return;
         }
         let alone = !self.has_company();

@@ -2,7 +2,7 @@
 
 use super::incarnation::State;
 use super::row::{Flags, Slot};
-use super::swim::Swim;
+use super::swim::{Phase, Swim};
 use super::table::Forgotten;
 use crate::address::Address;
 use crate::event::{Change, Event};
@@ -122,7 +122,9 @@ impl<const N: usize> Swim<N> {
     /// See [`Node::poll_event`](crate::Node::poll_event).
     #[must_use]
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.started?;
+        if self.phase == Phase::Unborn {
+            return None;
+        }
         if let Some(event) = self.notices.next() {
             return Some(event);
         }

@@ -22,14 +22,16 @@ use crate::siphash::siphash_1_3;
 use crate::time::{Duration, Instant};
 use crate::wire::{Builder, Token};
 
-/// How far leaving has come.
+/// How far the node's life has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Leaving {
-    /// Not leaving.
-    No,
-    /// Telling the others, and answering.
+pub(super) enum Phase {
+    /// Not initialised.
+    Unborn,
+    /// A member, or about to join.
+    Member,
+    /// Leaving: telling the others, and answering.
     Lingers,
-    /// Done.
+    /// Has left.
     Gone,
 }
 
@@ -43,12 +45,12 @@ pub struct Swim<const N: usize> {
     // In the order of their sizes and uses: what stands first is reached by shorter instructions.
     /// The time of the call that is under way.
     pub(super) now: Instant,
-    /// When the node was started; `None` before.
-    pub(super) started: Option<Instant>,
+    /// When the node was started.
+    pub(super) started: Instant,
     pub(super) period: Duration,
     pub(super) linger: Duration,
     pub(super) lifeguard: bool,
-    pub(super) leaving: Leaving,
+    pub(super) phase: Phase,
     /// Lifeguard's local health multiplier: 0 is well.
     pub(super) health: u8,
     pub(super) isolated: bool,
@@ -117,7 +119,7 @@ impl<const N: usize> Swim<N> {
     pub const EMPTY: Self = Self {
         table: Table::EMPTY,
         now: Instant::ZERO,
-        started: None,
+        started: Instant::ZERO,
         cluster: String::new(),
         period: Duration::ZERO,
         linger: Duration::ZERO,
@@ -127,7 +129,7 @@ impl<const N: usize> Swim<N> {
         latest_epoch: 0,
         accused_period: None,
         answer_life_after: Instant::ZERO,
-        leaving: Leaving::No,
+        phase: Phase::Unborn,
         rng: Rng::new(0),
         secret: (0, 0),
         tokens_drawn: 0,
@@ -178,7 +180,7 @@ impl<const N: usize> Swim<N> {
         self.secret = (secret_a, secret_b);
         self.rng = Rng::new(seed);
         self.now = now;
-        self.started = Some(now);
+        self.started = now;
         // Lengths have been checked; what fits the limit fits the string.
         let _ = self.cluster.push_str(config.cluster);
         self.period = Duration::from_millis(u64::from(config.period_ms));
@@ -215,7 +217,7 @@ impl<const N: usize> Swim<N> {
         self.latest_epoch = 0;
         self.accused_period = None;
         self.answer_life_after = Instant::ZERO;
-        self.leaving = Leaving::No;
+        self.phase = Phase::Member;
         self.tokens_drawn = 0;
         self.timers = Timers::EMPTY;
         self.health = 0;
@@ -253,7 +255,7 @@ impl<const N: usize> Swim<N> {
         if !seed.is_usable() {
             return Err(JoinError::Unusable);
         }
-        if !self.is_running() || self.leaving != Leaving::No {
+        if self.phase != Phase::Member {
             return Err(JoinError::Leaving);
         }
         if seed == self.own().address {
@@ -291,7 +293,7 @@ impl<const N: usize> Swim<N> {
     /// See [`Node::leave`](crate::Node::leave).
     pub fn leave(&mut self, now: Instant) {
         self.now = now;
-        if !self.is_running() || self.leaving != Leaving::No {
+        if self.phase != Phase::Member {
             return;
         }
         let own = self.own().incarnation;
@@ -303,14 +305,14 @@ impl<const N: usize> Swim<N> {
             self.finish_leaving();
             return;
         }
-        self.leaving = Leaving::Lingers;
+        self.phase = Phase::Lingers;
         self.timers.set(Timer::Linger, self.now + self.linger);
         self.timers.set(Timer::Gossip, self.now);
         self.table.publish(Slot::OWN);
     }
 
     pub(super) fn finish_leaving(&mut self) {
-        self.leaving = Leaving::Gone;
+        self.phase = Phase::Gone;
         self.timers = Timers::EMPTY;
         self.notices.tell(Event::Left);
     }
@@ -318,7 +320,7 @@ impl<const N: usize> Swim<N> {
     /// See [`Node::has_left`](crate::Node::has_left).
     #[must_use]
     pub fn has_left(&self) -> bool {
-        self.leaving == Leaving::Gone
+        self.phase == Phase::Gone
     }
 
     /// See [`Node::forget`](crate::Node::forget).
@@ -342,7 +344,7 @@ impl<const N: usize> Swim<N> {
     pub fn set_tags(&mut self, now: Instant, tags: &str) -> Result<(), ConfigError> {
         self.now = now;
         validate_tags(tags)?;
-        if !self.is_running() || self.leaving != Leaving::No {
+        if self.phase != Phase::Member {
             return Err(ConfigError::Leaving);
         }
         if self.own().tags.as_str() == tags {
@@ -358,7 +360,16 @@ impl<const N: usize> Swim<N> {
 
     /// Started, and not gone.
     pub(super) fn is_running(&self) -> bool {
-        self.started.is_some() && self.leaving != Leaving::Gone
+        matches!(self.phase, Phase::Member | Phase::Lingers)
+    }
+
+    /// Leaving, or gone.
+    pub(super) fn is_leaving(&self) -> bool {
+        matches!(self.phase, Phase::Lingers | Phase::Gone)
+    }
+
+    pub(super) fn uptime(&self) -> Duration {
+        self.now.since(self.started)
     }
 
     pub(super) fn own(&self) -> &Row {
@@ -382,7 +393,7 @@ impl<const N: usize> Swim<N> {
     /// How often news is sent. A leaver counts those who have left, too: when most of a fleet
     /// leaves at once, the few who stay are reached late, or by way of another leaver.
     pub(super) fn transmit_limit(&self) -> u8 {
-        let left = if self.leaving == Leaving::No { 0 } else { self.table.count(State::Left) };
+        let left = if self.is_leaving() { self.table.count(State::Left) } else { 0 };
         suspicion::transmit_limit(self.table.live() + left)
     }
 
@@ -409,7 +420,7 @@ impl<const N: usize> Swim<N> {
 
     /// Which protocol period this is since the start, for counts by period; it wraps.
     pub(super) fn period_number(&self) -> u16 {
-        let running = self.now.since(self.started.unwrap_or(self.now)).as_micros();
+        let running = self.uptime().as_micros();
         (running / self.period.as_micros().max(1)) as u16
     }
 
@@ -441,7 +452,7 @@ impl<const N: usize> Swim<N> {
             digest: self.table.digest(),
             joined: self.has_joined(),
             isolated: self.isolated,
-            leaving: self.leaving != Leaving::No,
+            leaving: self.is_leaving(),
             period_ms: self.period.as_millis() as u32,
             protocol: self.table.protocol().max(self.own().protocol_low),
             seeds: &self.seeds,

@@ -2,7 +2,7 @@
 
 use super::incarnation::State;
 use super::row::{Flags, Slot};
-use super::swim::{Leaving, Swim};
+use super::swim::{Phase, Swim};
 use super::timers::Timer;
 use crate::event::Event;
 use crate::limits::{GOSSIP_FANOUT, HEALTH_MAX};
@@ -83,7 +83,7 @@ impl<const N: usize> Swim<N> {
             self.partial_until = None;
             self.notices.tell(Event::Partial(false));
         }
-        let silent_since = self.heard.or(self.started).unwrap_or(self.now);
+        let silent_since = self.heard.unwrap_or(self.started);
         let silent = self.now.since(silent_since) > self.period.times(ISOLATED_PERIODS);
         let knows_others = self.has_company() || self.table.count(State::Failed) > 0;
         if silent && knows_others && !self.isolated {
@@ -98,7 +98,7 @@ impl<const N: usize> Swim<N> {
         if len == 0 {
             return;
         }
-        if self.leaving == Leaving::Lingers && !self.table.has_news(Slot::OWN) {
+        if self.phase == Phase::Lingers && !self.table.has_news(Slot::OWN) {
             self.finish_leaving();
             return;
         }
@@ -106,7 +106,7 @@ impl<const N: usize> Swim<N> {
             self.gossip_owed = len.min(GOSSIP_FANOUT) as u8;
             self.gossip_from = self.rng.below(len as u32);
         }
-        if self.details_after <= self.now && self.leaving == Leaving::No {
+        if self.details_after <= self.now && !self.is_leaving() {
             self.ask_for_details();
         }
         self.arm_gossip();

@@ -6,7 +6,7 @@ use super::probe::Stage;
 use super::reconcile::PullStage;
 use super::relay::RelayStage;
 use super::row::{Flags, Row, Slot};
-use super::swim::{Leaving, Swim};
+use super::swim::Swim;
 use crate::address::Address;
 use crate::limits::{GOSSIP_TICKS_PER_PERIOD, MTU_BYTES};
 use crate::node::Transmit;
@@ -77,7 +77,7 @@ impl<const N: usize> Swim<N> {
             advertised: (announce || self.announce).then_some(own.address),
             partial: self.is_partial(),
             wants_details,
-            leaving: self.leaving != Leaving::No,
+            leaving: self.is_leaving(),
             incarnation: own.incarnation,
             digest: self.table.digest(),
         };
@@ -88,7 +88,7 @@ impl<const N: usize> Swim<N> {
     /// Whether the member should be asked for its details by a datagram that goes to it anyway.
     /// Only what a timer sends asks: an answer that asks for an answer would find no end.
     fn lacks_details(&self, slot: Slot) -> bool {
-        self.leaving == Leaving::No && !self.table.row(slot).flags.has(Flags::DETAILS_KNOWN)
+        !self.is_leaving() && !self.table.row(slot).flags.has(Flags::DETAILS_KNOWN)
     }
 
     /// Appends what the receiver should hear about itself, and as much news as there is room for.
@@ -210,12 +210,13 @@ impl<const N: usize> Swim<N> {
                 Reply::Hello { echo } => self.build_hello(builder, &to, echo),
                 Reply::Challenge { echo, observed } => {
                     let token = self.token_for(&to);
-                    self.begin(builder, echo.is_some(), false);
-                    Challenge { token, echo, observed }.encode(builder);
-                    if builder.len() > usize::from(fits) {
-                        // Rather without the address that was seen than not at all.
+                    // Rather without the address that was seen than not at all.
+                    for observed in [observed, None] {
                         self.begin(builder, echo.is_some(), false);
-                        Challenge { token, echo, observed: None }.encode(builder);
+                        Challenge { token, echo, observed }.encode(builder);
+                        if builder.len() <= usize::from(fits) {
+                            break;
+                        }
                     }
                 }
                 Reply::Refused { refused, ack } => {
@@ -247,7 +248,7 @@ impl<const N: usize> Swim<N> {
     ) {
         // Whom it has no row for it asks to introduce itself in turn.
         self.begin(builder, true, echo.is_some() && self.table.find(to).is_none());
-        let uptime_s = self.now.since(self.started.unwrap_or(self.now)).as_millis() / 1_000;
+        let uptime_s = self.uptime().as_millis() / 1_000;
         let hello = Hello {
             token: self.token_for(to),
             echo,
