@@ -10,7 +10,9 @@
 //! - [`api`]: the endpoints of the local API; [`http`]: the server under it
 //! - [`seeds`]: where there may be members to join through
 //! - `logger`: lines on stderr that never block
+//! - `child`: programs that the agent runs
 //! - [`arena`]: the heap, for the one allocation of the start
+//! - `group`: groups of the system
 //! - [`poll`]: what the loop waits for; [`socket`]: sockets, and where the API's is
 //! - `dns`: names to addresses; `files`: small files
 //! - `text`: looking into text
@@ -19,9 +21,11 @@
 mod agent;
 pub mod api;
 pub mod arena;
+mod child;
 mod cli;
 mod dns;
 mod files;
+mod group;
 pub mod http;
 mod logger;
 mod os;

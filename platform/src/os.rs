@@ -111,6 +111,7 @@ impl Strings {
     }
 
     /// The value of an environment variable, if it is UTF-8.
+    #[inline(never)]
     pub(crate) fn variable(self, name: &str) -> Option<&'static str> {
         self.filter_map(|entry| entry.to_str().ok()).find_map(|entry| {
             let (key, value) = cut(entry, b'=')?;

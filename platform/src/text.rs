@@ -63,12 +63,17 @@ pub(crate) fn parse_number(text: &[u8]) -> Option<u64> {
 
 /// Reads a number of up to eight hexadecimal digits and nothing else.
 pub(crate) fn parse_hex(text: &str) -> Option<u64> {
+    parse_digits(text, 16)
+}
+
+/// Reads a number of up to eight digits of this radix and nothing else.
+pub(crate) fn parse_digits(text: &str, radix: u32) -> Option<u64> {
     if text.is_empty() || text.len() > 8 {
         return None;
     }
     text.bytes().try_fold(0, |sum, byte| {
-        let digit = char::from(byte).to_digit(16)?;
-        Some(sum << 4 | u64::from(digit))
+        let digit = char::from(byte).to_digit(radix)?;
+        Some(sum * u64::from(radix) + u64::from(digit))
     })
 }
 
@@ -113,7 +118,7 @@ impl fmt::Display for Quoted<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{cut, parse_number, parts};
+    use super::{cut, parse_digits, parse_number, parts};
 
     #[test]
     fn texts_are_cut_at_separators() {
@@ -122,6 +127,22 @@ mod tests {
         assert_eq!(cut("ä", b'='), None);
         assert!(parts("a,,ü,", b',').eq(["a", "", "ü", ""]));
         assert!(parts("", b',').eq([""]));
+    }
+
+    #[test]
+    fn digits_are_those_of_the_radix() {
+        for (text, radix, number) in [
+            ("0", 8, Some(0)),
+            ("0660", 8, Some(0o660)),
+            ("668", 8, None),
+            ("Ff", 16, Some(255)),
+            ("ffffffff", 16, Some(0xFFFF_FFFF)),
+            ("100000000", 16, None),
+            ("", 8, None),
+            ("+66", 8, None),
+        ] {
+            assert_eq!(parse_digits(text, radix), number, "{text}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno;
 
-use crate::http::{BindError, Listener, UnixSocket, bind_unix};
+use crate::http::{Access, BindError, Listener, UnixSocket, bind_unix};
 use crate::socket::{PATH_BYTES, Socket, SocketPath, SocketPaths};
 
 /// What clients come in by.
@@ -32,9 +32,6 @@ impl Listener for Door {
     }
 }
 
-/// The owner and the group may connect; who can, can stop the agent.
-const MODE: u32 = 0o660;
-
 /// Why there is no socket.
 #[derive(Debug)]
 pub(super) enum NoSocket {
@@ -60,6 +57,9 @@ impl fmt::Display for NoSocket {
             BindError::InUse => "stop it with `midge leave`, or give another --api PATH",
             BindError::IsADirectory => "give a path in it, or another one, as --api PATH",
             BindError::NotASocket => "remove it, or give another --api PATH",
+            BindError::Group(_) => {
+                "run the agent as root or as a member of the group, or give another --api-group"
+            }
             _ => "say where the API socket shall be with --api PATH",
         };
         write!(f, "{path}: {obstacle}; {remedy}")
@@ -88,9 +88,12 @@ impl NoSocket {
 /// # Errors
 /// An agent is there already, or no path can be used: then why not the first, if this user may
 /// not use it.
-pub(super) fn bind(paths: &SocketPaths) -> Result<(UnixSocket, SocketPath), NoSocket> {
-    let error = match (bind_at(paths.first), paths.second) {
-        (Err(error), Some(second)) if error.is_forbidden() => match bind_at(second) {
+pub(super) fn bind(
+    paths: &SocketPaths,
+    access: Access,
+) -> Result<(UnixSocket, SocketPath), NoSocket> {
+    let error = match (bind_at(paths.first, access), paths.second) {
+        (Err(error), Some(second)) if error.is_forbidden() => match bind_at(second, access) {
             Err(other) if other.is_forbidden() => error,
             result => return result,
         },
@@ -99,9 +102,9 @@ pub(super) fn bind(paths: &SocketPaths) -> Result<(UnixSocket, SocketPath), NoSo
     Err(error)
 }
 
-fn bind_at(path: SocketPath) -> Result<(UnixSocket, SocketPath), NoSocket> {
+fn bind_at(path: SocketPath, access: Access) -> Result<(UnixSocket, SocketPath), NoSocket> {
     let c_path = path.c_path().ok_or(NoSocket::Long(path))?;
-    match bind_unix(c_path.as_c_str(), MODE) {
+    match bind_unix(c_path.as_c_str(), access) {
         Ok(socket) => Ok((socket, path)),
         Err(obstacle) => Err(NoSocket::Obstacle(path, obstacle)),
     }

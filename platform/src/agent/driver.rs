@@ -12,10 +12,12 @@ use midge::{Duration, Instant, Node};
 use nix::errno::Errno;
 
 use super::api_socket::Door;
+use super::children::Children;
 use super::joining::Joining;
 use super::signals::{Request, Signals};
+use super::systemd::Manager;
 use super::udp::{Buffer, Received, Sent, Udp};
-use super::{API, CAPACITY, NAMES, SIGNALS, Stopped, UDP, cannot, runs_already, words};
+use super::{API, CAPACITY, NAMES, PROGRAM, SIGNALS, Stopped, UDP, cannot, runs_already, words};
 use crate::api::events::{Events as Ring, Kind};
 use crate::api::{About, Api, Counters};
 use crate::arena::allocations;
@@ -52,6 +54,8 @@ pub(super) struct Driver {
     udp: Udp,
     signals: Signals,
     server: Server<'static, Door>,
+    manager: Manager,
+    children: Children,
     about: About,
     events: &'static mut Ring,
     counters: Counters,
@@ -77,6 +81,7 @@ impl Driver {
         udp: Udp,
         signals: Signals,
         doors: [Option<Door>; LISTENERS],
+        children: Children,
     ) -> Result<Self, Stopped> {
         let buffers = BUFFERS.take().ok_or_else(runs_already)?;
         let server = Server::new(doors, buffers, &poll, API)
@@ -89,6 +94,8 @@ impl Driver {
         Ok(Self {
             poll,
             node,
+            manager: Manager::new(children.environment),
+            children,
             joining,
             udp,
             signals,
@@ -117,14 +124,16 @@ impl Driver {
         self.join();
         self.follow_up();
         let allocated = allocations();
-        while !self.node.has_left() {
+        while !self.is_over() {
             self.wait(&mut events)?;
             let woken = os::now();
             self.take_events(&events);
             self.receive(&mut incoming);
             self.keep_time();
             self.serve();
+            self.run_children();
             self.join();
+            self.tell_manager();
             self.counters.allocations = allocations().wrapping_sub(allocated);
             self.counters.round(os::now().since(woken));
             if self.quit {
@@ -134,6 +143,11 @@ impl Driver {
         // Who asked for it over the API gets what is left of the answer.
         self.serve();
         Ok(())
+    }
+
+    /// Whether the node has left, and no program that it ran has time left to end.
+    fn is_over(&mut self) -> bool {
+        self.node.has_left() && !self.children.stop(os::now())
     }
 
     fn wait(&mut self, events: &mut Events) -> Result<(), Halt> {
@@ -154,6 +168,7 @@ impl Driver {
                 SIGNALS => self.handle_signals(),
                 // It reads whatever has come.
                 NAMES => {}
+                PROGRAM => self.children.handle_output(os::now()),
                 _ => {
                     self.server.handle_event(&event);
                     self.api_ready = true;
@@ -167,12 +182,10 @@ impl Driver {
         if self.udp_ready || self.api_ready {
             return Some(Duration::ZERO);
         }
-        let due = [
-            self.node.poll_timeout(),
-            self.server.poll_timeout(),
-            Some(self.joining.poll_timeout()),
-        ];
-        let next = due.into_iter().flatten().min()?;
+        let next = self.manager.poll_timeout().min(self.children.poll_timeout());
+        let next = self.joining.poll_timeout().min(next);
+        let next = self.node.poll_timeout().map_or(next, |due| due.min(next));
+        let next = self.server.poll_timeout().map_or(next, |due| due.min(next));
         Some(next.since(os::now()))
     }
 
@@ -233,6 +246,14 @@ impl Driver {
         self.follow_up();
     }
 
+    fn run_children(&mut self) {
+        self.children.advance(os::now(), self.node, self.events, &self.poll);
+    }
+
+    fn tell_manager(&mut self) {
+        self.manager.handle_timeout(os::now(), self.node);
+    }
+
     fn tell_refusals(&mut self, now: Instant) {
         let stats = self.server.stats();
         let refusals = stats.busy + stats.accept_errors;
@@ -251,6 +272,9 @@ impl Driver {
                 Request::Terminate => self.leave("SIGTERM"),
                 Request::Interrupt if self.node.status().leaving => self.quit = true,
                 Request::Interrupt => self.leave("SIGINT"),
+                Request::Child => {
+                    self.children.handle_ends(os::now(), self.joining.seeds);
+                }
                 Request::Reload => {
                     say(Level::Info, format_args!("signal=SIGHUP note=\"reading again\""));
                     self.joining.reload();

@@ -4,14 +4,19 @@
 //! - [`joining`]: whom to join; [`finder`]: names become addresses
 //! - [`udp`]: the socket of the node; [`advertise`]: which address it tells the others
 //! - [`signals`]: signals as input; [`api_socket`]: where the API listens
+//! - [`children`]: programs that run beside the loop; [`hooks`]: which event is next
+//! - [`systemd`]: what a service manager is told
 //! - [`words`]: what the log says
 
 mod advertise;
 mod api_socket;
+mod children;
 mod driver;
 mod finder;
+mod hooks;
 mod joining;
 mod signals;
+mod systemd;
 mod udp;
 mod words;
 
@@ -22,13 +27,16 @@ use midge::limits::{EPOCH_END, NAME_BYTES, TAGS_BYTES};
 use midge::{Address, Config, Node};
 use nix::errno::Errno;
 
+use crate::child::CommandLine;
 use crate::dns::config::SERVERS;
+use crate::http::Access;
 use crate::logger::{complain, say};
-use crate::os::{self, Reason, Slot};
+use crate::os::{self, Reason, Slot, Strings};
 use crate::poll::{Poll, Token};
 use crate::seeds::Seeds;
 use crate::socket::SocketPaths;
 use api_socket::Door;
+use children::Children;
 use driver::{Driver, Halt};
 use joining::Joining;
 use signals::Signals;
@@ -43,8 +51,9 @@ static NODE: Slot<Node<CAPACITY>> = Slot::new(Node::EMPTY);
 const UDP: Token = Token(0);
 const SIGNALS: Token = Token(1);
 const NAMES: Token = Token(2);
+const PROGRAM: Token = Token(3);
 /// The API has this token and all above.
-const API: Token = Token(3);
+const API: Token = Token(4);
 
 /// Validated options.
 pub(crate) struct Settings {
@@ -60,7 +69,11 @@ pub(crate) struct Settings {
     pub(crate) http: Option<Address>,
     /// Where to listen for metrics over TCP.
     pub(crate) metrics: Option<Address>,
+    pub(crate) api_access: Access,
     pub(crate) log: LevelFilter,
+    pub(crate) on_event: Option<CommandLine>,
+    pub(crate) join_cmd: Option<CommandLine>,
+    pub(crate) environment: Strings,
 }
 
 /// The agent stopped because of an error, which has been said on stderr.
@@ -98,15 +111,19 @@ pub(crate) fn run(settings: &Settings, seeds: &'static mut Seeds) -> Result<(), 
     let choice = advertise::choose(&known).map_err(|error| stop(format_args!("{error}")))?;
     let http = listen_tcp(settings.http, "http")?;
     let metrics = listen_tcp(settings.metrics, "metrics")?;
-    let (socket, api) = api_socket::bind(&settings.api).map_err(|e| stop(format_args!("{e}")))?;
+    let (socket, api) = api_socket::bind(&settings.api, settings.api_access)
+        .map_err(|e| stop(format_args!("{e}")))?;
     let doors = [Some(Door::Unix(socket)), http, metrics];
     let node = start_node(settings, choice.address)?;
     words::greet(node, bound, api, joining.seeds);
     words::warn_address(&choice);
-    Driver::new(poll, node, joining, udp, signals, doors)?.run().map_err(|halt| match halt {
-        Halt::Interrupted => stop(format_args!("interrupted: stopped without leaving")),
-        Halt::Wait(error) => cannot("wait for events", error),
-    })
+    let children = Children::new(settings, api);
+    Driver::new(poll, node, joining, udp, signals, doors, children)?.run().map_err(
+        |halt| match halt {
+            Halt::Interrupted => stop(format_args!("interrupted: stopped without leaving")),
+            Halt::Wait(error) => cannot("wait for events", error),
+        },
+    )
 }
 
 fn listen_tcp(address: Option<Address>, option: &'static str) -> Result<Option<Door>, Stopped> {

@@ -20,7 +20,18 @@ pub(super) enum Request {
     Reload,
     /// SIGUSR1: write the state to the log.
     Dump,
+    /// SIGCHLD: a program has ended, or several have.
+    Child,
 }
+
+/// What is asked for by which signal; the mask admits these alone.
+const REQUESTS: [(Signal, Request); 5] = [
+    (Signal::SIGTERM, Request::Terminate),
+    (Signal::SIGINT, Request::Interrupt),
+    (Signal::SIGHUP, Request::Reload),
+    (Signal::SIGUSR1, Request::Dump),
+    (Signal::SIGCHLD, Request::Child),
+];
 
 pub(super) struct Signals {
     fd: SignalFd,
@@ -30,7 +41,7 @@ impl Signals {
     /// Takes the signals over from here on.
     pub(super) fn new(poll: &Poll, token: Token) -> Result<Self, Errno> {
         let mut mask = SigSet::empty();
-        for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGUSR1] {
+        for (signal, _) in REQUESTS {
             mask.add(signal);
         }
         mask.thread_block()?;
@@ -43,12 +54,7 @@ impl Signals {
     /// The next signal that came, until there is none.
     pub(super) fn next(&self) -> Option<Request> {
         let info = self.fd.read_signal().ok()??;
-        // The mask admits these four alone.
-        match Signal::try_from(info.ssi_signo as i32) {
-            Ok(Signal::SIGTERM) => Some(Request::Terminate),
-            Ok(Signal::SIGINT) => Some(Request::Interrupt),
-            Ok(Signal::SIGHUP) => Some(Request::Reload),
-            _ => Some(Request::Dump),
-        }
+        let is_it = |(signal, _): &&(Signal, Request)| *signal as u32 == info.ssi_signo;
+        REQUESTS.iter().find(is_it).map(|(_, request)| *request)
     }
 }

@@ -42,6 +42,9 @@ pub(super) fn greet<const N: usize>(
     ));
     let mut targets = seeds.targets();
     match (targets.next(), targets.count()) {
+        (None, _) if seeds.is_waiting() => {
+            info(format_args!("joining, as soon as seeds are named"))
+        }
         (None, _) => info(format_args!(
             "alone: no --join. This is the first node of a cluster. Join another one: midge agent \
              --join HOST, or now: midge join HOST"

@@ -13,11 +13,14 @@ use super::options::{self, Flag, Options, Value};
 use super::{Failure, client};
 use crate::agent::{self, Settings};
 use crate::api::{DEFAULT_PORT, HTTP_PORT, parse_address, parse_target};
+use crate::child::CommandLine;
 use crate::dns::config::{DNS_PORT, SERVERS};
+use crate::group::find_group;
+use crate::http::Access;
 use crate::logger;
 use crate::os::Slot;
 use crate::seeds::{Seeds, Source};
-use crate::text::{cut, parse_number};
+use crate::text::{cut, parse_digits, parse_number};
 
 /// In memory that costs nothing until it is used.
 static SEEDS: Slot<Seeds> = Slot::new(Seeds::EMPTY);
@@ -34,6 +37,10 @@ pub(super) const FLAGS: &[&Flag] = &[
     options::API,
     options::HTTP,
     options::METRICS,
+    options::API_GROUP,
+    options::API_MODE,
+    options::ON_EVENT,
+    options::JOIN_CMD,
     options::LOG,
 ];
 
@@ -56,7 +63,11 @@ fn settings(options: &Options) -> Result<Settings, Failure> {
         api: client::api_paths(options, cluster)?,
         http: tcp(options, options::HTTP)?,
         metrics: tcp(options, options::METRICS)?,
+        api_access: api_access(options)?,
         log: level(options)?,
+        on_event: command(options, options::ON_EVENT)?,
+        join_cmd: command(options, options::JOIN_CMD)?,
+        environment: options.environment,
     })
 }
 
@@ -92,6 +103,9 @@ fn advertise(options: &Options) -> Result<Option<Address>, Failure> {
 
 fn seeds(options: &Options) -> Result<&'static mut Seeds, Failure> {
     let seeds = SEEDS.take().ok_or(Failure::Failed)?;
+    if options.last(options::JOIN_CMD).is_some() {
+        seeds.wait_for(Source::Command);
+    }
     options.items(options::JOIN, &mut |value| {
         let target = parse_target(value.text, DEFAULT_PORT)
             .map_err(|error| wrong(value, format_args!(": {error}")))?;
@@ -169,6 +183,30 @@ fn period_ms(options: &Options) -> Result<u32, Failure> {
         Some(ms @ 50..=60_000) => Ok(ms as u32),
         _ => Err(wrong(value, format_args!(" is not a number of milliseconds from 50 to 60000"))),
     }
+}
+
+/// By default the owner and the group may connect; who can, can stop the agent.
+fn api_access(options: &Options) -> Result<Access, Failure> {
+    let mut access = Access { mode: 0o660, group: None };
+    if let Some(value) = options.last(options::API_MODE) {
+        access.mode = match parse_digits(value.text, 8) {
+            Some(mode @ 0..=0o777) => mode as u32,
+            _ => return Err(wrong(value, format_args!(" is not a mode from 0 to 777, like 660"))),
+        };
+    }
+    if let Some(value) = options.last(options::API_GROUP) {
+        access.group = find_group(value.text);
+        if access.group.is_none() {
+            return Err(wrong(value, format_args!(" is no group in /etc/group, and no number")));
+        }
+    }
+    Ok(access)
+}
+
+fn command(options: &Options, flag: &'static Flag) -> Result<Option<CommandLine>, Failure> {
+    let Some(value) = options.last(flag) else { return Ok(None) };
+    let command = CommandLine::parse(value.text);
+    command.map(Some).map_err(|error| wrong(value, format_args!(" {error}")))
 }
 
 fn level(options: &Options) -> Result<LevelFilter, Failure> {

@@ -46,20 +46,20 @@ usage: midge agent [OPTION ...]        run the agent of this node
   --advertise ADDR[:PORT]  how others reach this node; default: the bound
                            address, or the source of the route to the first seed
   --join HOST[:PORT],...   members to join through; see: midge help joining
+  --on-event CMD           at each event run this, 30 s at most: MIDGE_EVENT_*,
+                           JSON on stdin; no shell: words, '...' is one
   --cluster NAME           only nodes of one name meet; default \"default\"
   --name NAME              default: the host name up to its first dot
   --tag KEY=VALUE,...      what others shall know about this node
   --period MS              protocol period, the same on all nodes; default 1000
-  --api PATH               socket for `midge members` and others; default
-                           /run/midge/CLUSTER.sock, else
-                           $XDG_RUNTIME_DIR/midge-CLUSTER.sock
+  --api PATH               socket for clients; default /run/midge/CLUSTER.sock,
+                           else $XDG_RUNTIME_DIR/midge-CLUSTER.sock
+  --api-group GROUP, --api-mode MODE    who may use that; default mode 660
   --http ADDR[:PORT]       the API over TCP, for reading; default port 6435
   --metrics ADDR[:PORT]    Prometheus metrics and health alone, likewise
   --log LEVEL              error, warn, info (default), debug or trace
 
-Addresses are 10.0.0.1, 10.0.0.1:6434, fd00::1 or [fd00::1]:6434.
-SIGTERM and SIGINT leave the cluster and stop, a second SIGINT stops at once;
-SIGUSR1 writes the state to the log.
+SIGTERM, SIGINT leave and stop, a second SIGINT at once; SIGUSR1 logs the state.
 
 example: midge agent --join 10.0.0.1,10.0.0.2 --tag zone=eu-1a
 "];
@@ -69,6 +69,8 @@ pub(super) const JOINING: Text = &["\
 whom the agent joins: options of midge agent
 
   --join HOST[:PORT],...   addresses and names; all addresses of a name count
+  --join-cmd CMD           run this, 30 s at most, while nobody is there, once a
+                           minute: it prints more of them, one a line
   --dns ADDR[:PORT],...    ask these nameservers; default: /etc/resolv.conf
 
 One list will do for all nodes: a node passes over its own address, and is the

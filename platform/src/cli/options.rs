@@ -43,6 +43,10 @@ pub(crate) const PERIOD: &Flag = &value("period");
 pub(crate) const API: &Flag = &value("api");
 pub(crate) const HTTP: &Flag = &value("http");
 pub(crate) const METRICS: &Flag = &value("metrics");
+pub(crate) const API_GROUP: &Flag = &value("api-group");
+pub(crate) const API_MODE: &Flag = &value("api-mode");
+pub(crate) const ON_EVENT: &Flag = &value("on-event");
+pub(crate) const JOIN_CMD: &Flag = &value("join-cmd");
 pub(crate) const LOG: &Flag = &value("log");
 pub(crate) const STATE: &Flag = &value("state");
 pub(crate) const SINCE: &Flag = &value("since");
@@ -53,9 +57,9 @@ pub(crate) const CHECK: &Flag = &switch("check", None);
 /// Every command takes it.
 pub(crate) const HELP: &Flag = &switch("help", Some('h'));
 
-const ALL: [&Flag; 18] = [
-    BIND, ADVERTISE, NAME, TAG, CLUSTER, JOIN, DNS, PERIOD, API, HTTP, METRICS, LOG, STATE, SINCE,
-    JSON, WATCH, QUIET, CHECK,
+const ALL: [&Flag; 22] = [
+    BIND, ADVERTISE, NAME, TAG, CLUSTER, JOIN, DNS, PERIOD, API, API_GROUP, API_MODE, ON_EVENT,
+    JOIN_CMD, HTTP, METRICS, LOG, STATE, SINCE, JSON, WATCH, QUIET, CHECK,
 ];
 
 /// What a command was given, checked as a whole.

@@ -14,7 +14,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FlockArg, OFlag, open};
 use nix::sys::socket::{AddressFamily, Backlog, SockType, UnixAddr, listen};
 use nix::sys::stat::{Mode, SFlag, lstat, umask};
-use nix::unistd::{mkdir, unlink};
+use nix::unistd::{Gid, chown, mkdir, unlink};
 
 use super::listener::Listener;
 use crate::os::Reason;
@@ -55,6 +55,8 @@ pub enum BindError {
     Lock(Errno),
     /// The socket could not be made.
     Socket(Errno),
+    /// The socket could not be given to the group.
+    Group(Errno),
 }
 
 impl fmt::Display for BindError {
@@ -67,6 +69,7 @@ impl fmt::Display for BindError {
             Self::Directory(error) => ("make its directory", error),
             Self::Lock(error) => ("lock the file of this name with .lock", error),
             Self::Socket(error) => ("make the socket", error),
+            Self::Group(error) => ("give the socket to the group", error),
         };
         write!(f, "cannot {what}: {}", Reason(*error))
     }
@@ -74,14 +77,23 @@ impl fmt::Display for BindError {
 
 impl core::error::Error for BindError {}
 
+/// Who may connect.
+#[derive(Clone, Copy, Debug)]
+pub struct Access {
+    /// The mode of the socket's file.
+    pub mode: u32,
+    /// Its group, by number; otherwise that of the process, or of the directory.
+    pub group: Option<u32>,
+}
+
 /// Listens at `path`. The directory is made (mode 0755) if it is missing; the socket file of an
-/// agent that is gone is replaced. Who may connect is decided by `mode` from the first moment on:
-/// for that moment the umask of the process is another one, which would be noticed by a thread
-/// that makes files at that time.
+/// agent that is gone is replaced. Who may connect is decided by `access` from the first moment on:
+/// nobody can before the socket listens, and as it is made the umask of the process is another one,
+/// which would be noticed by a thread that makes files at that time.
 ///
 /// # Errors
 /// A [`BindError`], which does not name the path.
-pub fn bind_unix(path: &CStr, mode: u32) -> Result<UnixSocket, BindError> {
+pub fn bind_unix(path: &CStr, access: Access) -> Result<UnixSocket, BindError> {
     // A mistake is told before anything is made.
     find_stale(path)?;
     make_parents(path).map_err(BindError::Directory)?;
@@ -91,7 +103,7 @@ pub fn bind_unix(path: &CStr, mode: u32) -> Result<UnixSocket, BindError> {
     if stale.is_some_and(|stale| file_id(path) == Ok(stale)) {
         unlink(path).map_err(BindError::Socket)?;
     }
-    bind_free(path, mode, lock).map_err(BindError::Socket)
+    bind_free(path, access, lock)
 }
 
 /// Takes the path for as long as the descriptor is open.
@@ -133,20 +145,36 @@ fn make_parents(path: &CStr) -> Result<(), Errno> {
     Ok(())
 }
 
-fn bind_free(path: &CStr, mode: u32, lock: OwnedFd) -> Result<UnixSocket, Errno> {
-    let address = UnixAddr::new(path)?;
+fn bind_free(path: &CStr, access: Access, lock: OwnedFd) -> Result<UnixSocket, BindError> {
     let mut own_path = CPath::new();
-    own_path.extend_from_bytes(path.to_bytes()).map_err(|_| Errno::ENAMETOOLONG)?;
+    let copied = own_path.extend_from_bytes(path.to_bytes()).map_err(|_| Errno::ENAMETOOLONG);
+    let listener =
+        copied.and_then(|()| bind_with_mode(path, access.mode)).map_err(BindError::Socket)?;
+    let file = begin_to_listen(&listener, path, access.group).inspect_err(|_| {
+        let _ = unlink(path);
+    })?;
+    Ok(UnixSocket { listener, path: own_path, file, lock })
+}
+
+fn bind_with_mode(path: &CStr, mode: u32) -> Result<Socket, Errno> {
+    let address = UnixAddr::new(path)?;
     let listener = Socket::new(AddressFamily::Unix, SockType::Stream)?;
     let umask_before = umask(Mode::from_bits_truncate(!mode & 0o777));
     let bound = listener.bind(&address);
     umask(umask_before);
-    bound?;
-    let file = listen(&listener, Backlog::MAXCONN).and_then(|()| file_id(path));
-    let file = file.inspect_err(|_| {
-        let _ = unlink(path);
-    })?;
-    Ok(UnixSocket { listener, path: own_path, file, lock })
+    bound.map(|()| listener)
+}
+
+fn begin_to_listen(
+    listener: &Socket,
+    path: &CStr,
+    group: Option<u32>,
+) -> Result<FileId, BindError> {
+    if let Some(group) = group {
+        chown(path, None, Some(Gid::from_raw(group))).map_err(BindError::Group)?;
+    }
+    let listening = listen(listener, Backlog::MAXCONN).and_then(|()| file_id(path));
+    listening.map_err(BindError::Socket)
 }
 
 fn file_id(path: &CStr) -> Result<FileId, Errno> {

@@ -25,7 +25,7 @@ pub mod server;
 
 mod connection;
 
-pub use bind::{BindError, UnixSocket, bind_unix};
+pub use bind::{Access, BindError, UnixSocket, bind_unix};
 pub use connection::{Buffers, Cursor, Next};
 pub use listener::Listener;
 pub use page::Page;

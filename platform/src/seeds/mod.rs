@@ -101,6 +101,11 @@ impl Seeds {
         self.changed = true;
     }
 
+    /// Whether a source has not said anything yet.
+    pub fn is_waiting(&self) -> bool {
+        self.awaited != 0
+    }
+
     /// Replaces what a source has named by these lines: an address or a name in each, with a port
     /// if it is not 6434. Empty lines and what follows a `#` are passed over; what is none of these
     /// is named in the log and passed over.

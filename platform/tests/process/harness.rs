@@ -138,6 +138,7 @@ pub(crate) struct Options {
     /// Where its API socket is; by default, in a directory of its own.
     pub(crate) api: Option<PathBuf>,
     pub(crate) more: Vec<String>,
+    pub(crate) environment: Vec<(&'static str, String)>,
 }
 
 impl Default for Options {
@@ -149,6 +150,7 @@ impl Default for Options {
             period_ms: PERIOD_MS,
             api: None,
             more: Vec::new(),
+            environment: Vec::new(),
         }
     }
 }
@@ -184,6 +186,7 @@ impl Agent {
         if !options.join.is_empty() {
             command.arg("--join").arg(options.join.join(","));
         }
+        command.envs(options.environment.iter().map(|(name, value)| (name, value)));
         command.args(&options.more).stdout(Stdio::null()).stderr(log);
         let child = Running::start(&mut command);
         Self { child, directory, api, addr: String::new() }
@@ -218,6 +221,10 @@ impl Agent {
 
     pub(crate) fn port(&self) -> u16 {
         self.addr.rsplit(':').next().and_then(|p| p.parse().ok()).expect("a port")
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn api(&self) -> &Path {

@@ -42,7 +42,7 @@ impl Drop for Scratch {
 
 fn bind_unix(path: &Path, mode: u32) -> Result<UnixSocket, BindError> {
     let path = CString::new(path.as_os_str().as_bytes()).unwrap();
-    super::bind_unix(&path, mode)
+    super::bind_unix(&path, Access { mode, group: None })
 }
 
 #[test]

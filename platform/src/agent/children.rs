@@ -1,0 +1,158 @@
+//! The programs that the agent runs beside its loop, one at a time: `--on-event` for what happens,
+//! and `--join-cmd`, which names members to join through as long as this node knows none.
+//!
+//! The latter is asked at the start and then once a minute at most, each node at a time of its own;
+//! not while the node has joined, unless it hears nothing of those it knows. What a program that
+//! fails has said does not count, and what an earlier one said still does.
+
+use midge::{Duration, Instant, Node};
+
+use super::hooks::{self, Hooks};
+use super::{PROGRAM, Settings};
+use crate::api::events::Events;
+use crate::child::{CommandLine, INPUT_BYTES, Limits, Outcome, Program, Task, next_ended, reap};
+use crate::http::Page;
+use crate::os::{self, Strings};
+use crate::poll::Poll;
+use crate::seeds::{Seeds, Source};
+use crate::socket::SocketPath;
+
+/// What any program may take.
+const TIME: Duration = Duration::from_secs(30);
+
+/// What `--on-event` may write, bytes; nobody reads it.
+const HOOK_OUTPUT_BYTES: usize = 64 * 1024;
+
+/// What `--join-cmd` may write, bytes.
+const SEEDS_BYTES: usize = 4_096;
+
+/// How long `--join-cmd` is not asked again. To it come up to 16 seconds by chance.
+const PAUSE: Duration = Duration::from_secs(60);
+
+/// The variables of an event with everything at its longest, and the path of the API.
+const VARIABLES_BYTES: usize = 1_024;
+
+#[derive(Debug)]
+pub(super) struct Children {
+    on_event: Option<CommandLine>,
+    join_cmd: Option<CommandLine>,
+    pub(super) environment: Strings,
+    /// The socket of the agent, so that commands in a program ask this one.
+    api: SocketPath,
+    task: Task,
+    /// The program in it is `--join-cmd`.
+    asking: bool,
+    output: [u8; SEEDS_BYTES],
+    /// When `--join-cmd` may be asked again.
+    ask_after: Instant,
+    pub(super) hooks: Hooks,
+    /// No more are started.
+    stopping: bool,
+}
+
+impl Children {
+    pub(super) fn new(settings: &Settings, api: SocketPath) -> Self {
+        Self {
+            on_event: settings.on_event,
+            join_cmd: settings.join_cmd,
+            environment: settings.environment,
+            api,
+            task: Task::default(),
+            asking: false,
+            output: [0; _],
+            ask_after: Instant::ZERO,
+            hooks: Hooks::new(),
+            stopping: false,
+        }
+    }
+
+    /// The program has written something.
+    pub(super) fn handle_output(&mut self, now: Instant) {
+        self.task.handle_output(now, &mut self.output);
+    }
+
+    /// Processes may have ended, which may have been left behind by programs of ours.
+    pub(super) fn handle_ends(&mut self, now: Instant, seeds: &mut Seeds) {
+        while let Some((pid, ended)) = next_ended() {
+            let ended = self.task.handle_end(now, pid, ended, &mut self.output);
+            reap(pid);
+            match ended {
+                Some((Outcome::Done, len)) if self.asking => {
+                    seeds.set_lines(Source::Command, &self.output[..len]);
+                }
+                Some((outcome, _)) => self.complain(outcome),
+                None => {}
+            }
+        }
+    }
+
+    fn complain(&mut self, outcome: Outcome) {
+        if !self.asking && outcome != Outcome::Done {
+            self.hooks.stats.failed += 1;
+        }
+        outcome.complain(if self.asking { "join-cmd" } else { "on-event" });
+    }
+
+    /// Enforces bounds, and starts what is to be started.
+    pub(super) fn advance<const N: usize>(
+        &mut self,
+        now: Instant,
+        node: &Node<N>,
+        events: &Events,
+        poll: &Poll,
+    ) {
+        self.task.handle_timeout(now);
+        while !self.task.is_busy() && !self.stopping {
+            let (mut variables, mut input) = ([0; VARIABLES_BYTES], [0; INPUT_BYTES]);
+            let (mut variables, mut input) = (Page::new(&mut variables), Page::new(&mut input));
+            self.asking = self.shall_ask(now, node);
+            let (command, output_bytes) = if self.asking {
+                (self.join_cmd, SEEDS_BYTES)
+            } else {
+                let record = self.on_event.and_then(|_| self.hooks.next(now, events));
+                let Some(record) = record else { return };
+                hooks::write_variables(events, record, self.api, &mut variables);
+                events.json(record, &mut input);
+                input.push(b"\n");
+                (self.on_event, HOOK_OUTPUT_BYTES)
+            };
+            let Some(command) = command else { return };
+            let environment = self.environment;
+            let (input, variables) = (input.written(), variables.written());
+            let program = Program { command, input, variables, environment };
+            let limits = Limits { time: TIME, output_bytes };
+            let started = self.task.start(&program, limits, now, poll, PROGRAM);
+            if let Err(outcome) = started {
+                self.complain(outcome);
+            }
+        }
+    }
+
+    /// Whether it is time for `--join-cmd`.
+    fn shall_ask<const N: usize>(&mut self, now: Instant, node: &Node<N>) -> bool {
+        if self.join_cmd.is_none() || now < self.ask_after {
+            return false;
+        }
+        let mut chance = [0];
+        // Without chance there is still the pause.
+        let _ = os::fill_random(&mut chance);
+        self.ask_after = now + PAUSE + Duration::from_millis(u64::from(chance[0]) * 64);
+        let status = node.status();
+        !status.joined || status.isolated
+    }
+
+    /// When [`advance`](Self::advance) is due.
+    pub(super) fn poll_timeout(&self) -> Instant {
+        if self.task.is_busy() || self.join_cmd.is_none() {
+            return self.task.poll_timeout();
+        }
+        self.ask_after
+    }
+
+    /// Tells what runs to end; says whether it may still do so.
+    pub(super) fn stop(&mut self, now: Instant) -> bool {
+        self.stopping = true;
+        self.task.end(now, Outcome::Stopped);
+        self.task.poll_timeout() != Instant::FAR_FUTURE
+    }
+}

@@ -1,0 +1,64 @@
+//! Groups of the system, from `/etc/group` alone: what the C library would ask beside that is not
+//! in a static binary.
+
+use crate::files::read_file;
+use crate::text::parse_number;
+
+/// What is read of `/etc/group`, bytes.
+const FILE_BYTES: usize = 32 * 1024;
+
+/// The number of a group, by its name or its number; `None` if there is none of this name, as far
+/// as `/etc/group` can be read.
+pub(crate) fn find_group(group: &str) -> Option<u32> {
+    let number = parse_number(group.as_bytes())
+        .or_else(|| find(group.as_bytes(), read_file(c"/etc/group", &mut [0; FILE_BYTES]).ok()?));
+    // The largest stands for no group (chown(2)).
+    number.filter(|number| *number < u64::from(u32::MAX)).map(|number| number as u32)
+}
+
+/// Looks for the line `NAME:PASSWORD:NUMBER:MEMBERS` of one name.
+fn find(name: &[u8], file: &[u8]) -> Option<u64> {
+    for line in file.split(|byte| *byte == b'\n') {
+        let mut fields = line.split(|byte| *byte == b':');
+        if fields.next() == Some(name) {
+            return parse_number(fields.nth(1)?);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &[u8] = b"root:x:0:\nadmins:x:27:a,b,c\n\nadmin::28:\nbad:x:1x:\nshort:x\n\
+        admin:x:30:\nlast:!:4294967294:z";
+
+    #[test]
+    fn names_are_found() {
+        for (name, number) in [
+            ("root", Some(0)),
+            ("admins", Some(27)),
+            ("admin", Some(28)),
+            ("last", Some(u64::from(u32::MAX - 1))),
+            ("adm", None),
+            ("bad", None),
+            ("short", None),
+            ("x", None),
+            ("a,b,c", None),
+            ("", None),
+        ] {
+            assert_eq!(find(name.as_bytes(), FILE), number, "{name}");
+        }
+    }
+
+    #[test]
+    fn numbers_stand_for_themselves() {
+        assert_eq!(find_group("0"), Some(0));
+        assert_eq!(find_group("4294967294"), Some(u32::MAX - 1));
+        for none in ["4294967295", "4294967296", "99999999999999999999"] {
+            assert_eq!(find_group(none), None);
+        }
+        assert_eq!(find_group("no-such-group"), None);
+    }
+}

@@ -1,0 +1,138 @@
+//! What a service manager is told, over a socket like that of systemd.
+
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::harness::{Agent, DEADLINE, Directory, Options, eventually};
+
+fn started_by(manager: &str, more: &[(&'static str, String)]) -> Options {
+    let mut environment = vec![("NOTIFY_SOCKET", manager.to_string())];
+    environment.extend_from_slice(more);
+    Options { environment, ..Options::default() }
+}
+
+/// The next message: what it says, and the status.
+fn next(manager: &UnixDatagram) -> (String, String) {
+    manager.set_read_timeout(Some(DEADLINE)).unwrap();
+    let mut space = [0; 1024];
+    let n = manager.recv(&mut space).expect("a message");
+    let text = std::str::from_utf8(&space[..n]).expect("UTF-8");
+    let (what, status) = text.split_once('\n').expect("two lines");
+    (what.into(), status.strip_prefix("STATUS=").expect("a status").into())
+}
+
+fn until(manager: &UnixDatagram, what: &str) -> String {
+    loop {
+        let (said, status) = next(manager);
+        if said == what {
+            return status;
+        }
+        assert_eq!(said, "WATCHDOG=1", "between two others");
+    }
+}
+
+fn is_told(manager: &UnixDatagram, options: &Options) {
+    let mut agent = Agent::start(options);
+    let (what, status) = next(manager);
+    assert_eq!(what, "READY=1");
+    assert_eq!(status, "joined, alive 1, suspect 0, failed 0");
+    agent.signal(Signal::SIGTERM);
+    assert!(until(manager, "STOPPING=1").contains("leaving"));
+    assert_eq!(agent.ended().code(), Some(0));
+}
+
+#[test]
+fn it_is_told_at_a_path_and_at_an_abstract_name() {
+    let directory = Directory::new();
+    let path = directory.path("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    is_told(&manager, &started_by(path.to_str().unwrap(), &[]));
+
+    let name = format!("midge-test-{}", std::process::id());
+    let address = SocketAddr::from_abstract_name(&name).unwrap();
+    let manager = UnixDatagram::bind_addr(&address).unwrap();
+    is_told(&manager, &started_by(&format!("@{name}"), &[]));
+}
+
+/// Ready means that the API answers and the node is up, not that it has found others; that it has
+/// is told when it is so.
+#[test]
+fn the_status_follows_the_node() {
+    let directory = Directory::new();
+    let path = directory.path("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    // Nobody is at the discard port of this machine.
+    let join = vec!["127.0.0.1:9".into()];
+    let agent = Agent::start(&Options { join, ..started_by(path.to_str().unwrap(), &[]) });
+    let (what, status) = next(&manager);
+    assert_eq!(what, "READY=1");
+    assert!(status.contains("joining"), "{status}");
+    let other = Agent::start(&Options { join: vec![agent.addr().into()], ..Options::default() });
+    assert!(until(&manager, "WATCHDOG=1").contains("joined, alive 2"));
+    // And over the API, leaving is told as well.
+    assert_eq!(agent.post("/v1/leave").unwrap().0, 202);
+    until(&manager, "STOPPING=1");
+    drop(other);
+}
+
+#[test]
+fn a_watchdog_is_fed_twice_in_its_time() {
+    let directory = Directory::new();
+    let path = directory.path("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    let watchdog = [("WATCHDOG_USEC", "400000".to_string())];
+    let agent = Agent::start(&started_by(path.to_str().unwrap(), &watchdog));
+    assert_eq!(next(&manager).0, "READY=1");
+    let start = Instant::now();
+    for _ in 0..6 {
+        assert_eq!(next(&manager).0, "WATCHDOG=1");
+    }
+    // The first of them may say that the node is its cluster's first.
+    assert!(start.elapsed() > Duration::from_millis(700), "{:?}", start.elapsed());
+    drop(agent);
+}
+
+/// Without one, it is told once a minute, and when something changes.
+#[test]
+fn no_watchdog_is_not_fed() {
+    let directory = Directory::new();
+    let path = directory.path("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    let _agent = Agent::start(&started_by(path.to_str().unwrap(), &[]));
+    assert_eq!(next(&manager).0, "READY=1");
+    manager.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+    let messages = (0..3).take_while(|_| manager.recv(&mut [0; 1024]).is_ok()).count();
+    assert!(messages <= 1, "{messages}");
+}
+
+/// Nobody is there, or it is no address: one warning, and the agent goes on.
+#[test]
+fn a_manager_that_is_not_there_is_no_obstacle() {
+    for address in ["/nowhere/notify", "@", "nonsense"] {
+        let agent = Agent::start(&started_by(address, &[]));
+        agent.logged(&["warn event=notify_failed"]);
+        assert_eq!(agent.log().matches("notify_failed").count(), 1, "{}", agent.log());
+    }
+}
+
+/// A manager that is slow to read is told as soon as it reads.
+#[test]
+fn a_manager_that_does_not_read_is_told_later() {
+    let directory = Directory::new();
+    let path = directory.path("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    let filler = UnixDatagram::unbound().unwrap();
+    filler.set_nonblocking(true).unwrap();
+    while filler.send_to(b"x", Path::new(&path)).is_ok() {}
+    let agent = Agent::start(&started_by(path.to_str().unwrap(), &[]));
+    let mut space = [0; 1024];
+    eventually("it is told", || {
+        let n = manager.recv(&mut space).map_err(|error| error.to_string())?;
+        if space[..n].starts_with(b"READY=1\n") { Ok(()) } else { Err(format!("{n} bytes")) }
+    });
+    assert!(!agent.log().contains("notify_failed"), "{}", agent.log());
+}
