@@ -34,7 +34,7 @@ TINY_FLAGS := $(SYMBOLS) -Zunstable-options -Cpanic=immediate-abort -Zlocation-d
 	-Cllvm-args=-inline-call-penalty=100 -Clink-arg=-Wl,-Map=$(TINY).map
 BUILD_STD := -Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size
 
-.PHONY: help setup build test bench bench-peers chaos lint static tiny size firmware fuzz run doc \
+.PHONY: help setup build test bench bench-peers soak chaos lint static tiny size firmware fuzz run doc \
 	clean
 
 help: ## list the targets
@@ -52,11 +52,16 @@ test: ## every test: units, wire, real processes, then the simulator (optimised)
 	cargo test --workspace
 	cargo test --profile sim --test sim
 
-bench: ## how long real processes take to agree, and to notice a crash
+bench: ## how long real processes take to agree and to notice a crash; the API beside nginx
 	@.ci/setup base
 	cargo bench --package midge-agent --bench processes
+	cargo bench --package midge-agent --bench requests
 	cargo bench --manifest-path benches/Cargo.toml --target-dir $(TARGET_DIR)/benches
 	CARGO_TARGET_DIR=$(TARGET_DIR)/benches benches/instructions.sh
+
+soak: ## 30 agents that are asked everything for SOAK_SECONDS (600): no heap use, no growth
+	@.ci/setup base
+	cargo bench --package midge-agent --bench soak
 
 bench-peers: tiny ## midge beside serf and foca, into docs/peers.md (root; QUICK=1: a smoke test)
 	@.ci/setup base tests peers

@@ -18,6 +18,7 @@ mod names;
 mod nameserver;
 mod service;
 mod socket_access;
+mod steady;
 mod tcp;
 mod unread;
 mod upgrade;
