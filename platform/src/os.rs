@@ -80,6 +80,12 @@ pub(crate) fn stdout() -> BorrowedFd<'static> {
     unsafe { BorrowedFd::borrow_raw(libc::STDOUT_FILENO) }
 }
 
+/// stdin, likewise.
+pub(crate) fn stdin() -> BorrowedFd<'static> {
+    // SAFETY: as for stdout.
+    unsafe { BorrowedFd::borrow_raw(libc::STDIN_FILENO) }
+}
+
 /// stderr, likewise.
 pub(crate) fn stderr() -> BorrowedFd<'static> {
     // SAFETY: as for stdout.

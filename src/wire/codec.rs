@@ -19,12 +19,29 @@ pub struct Token(pub [u8; 4]);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Reader<'a> {
     rest: &'a [u8],
-    failed: bool,
+    /// 0, or where and why it failed: how many bytes were left, times [`FLAWS`], and the flaw.
+    failed: u32,
 }
+
+/// Why bytes do not decode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Flaw {
+    /// They end too early.
+    Cut = 1,
+    /// A value is not in its range, or not written in its only way.
+    Value = 2,
+    /// There are bytes behind the last field.
+    Behind = 3,
+    /// A second section of its type.
+    Twice = 4,
+}
+
+const FLAWS: u32 = 8;
 
 impl<'a> Reader<'a> {
     pub(super) const fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes, failed: false }
+        Self { rest: bytes, failed: 0 }
     }
 
     /// Whether nothing is left to be read, or nothing can be.
@@ -42,16 +59,45 @@ impl<'a> Reader<'a> {
         self.rest.len()
     }
 
-    /// Whether everything was as it should be, up to the end.
-    pub(super) const fn is_whole(&self) -> bool {
-        !self.failed && self.is_empty()
-    }
-
     /// Fails unless this is so.
     pub(super) fn check(&mut self, holds: bool) {
         if !holds {
-            *self = Self { rest: &[], failed: true };
+            self.fail(Flaw::Value);
         }
+    }
+
+    /// Fails, for this reason.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn fail(&mut self, flaw: Flaw) {
+        // Only the first one counts.
+        if self.failed == 0 {
+            self.failed = self.rest.len() as u32 * FLAWS + flaw as u32;
+            self.rest = &[];
+        }
+    }
+
+    /// Fails where the reader of a part of it has failed, whose end is where this one is.
+    pub(super) fn expect_whole(&mut self, mut part: Self) {
+        if !part.is_empty() {
+            part.fail(Flaw::Behind);
+        }
+        if part.failed != 0 && self.failed == 0 {
+            self.failed = self.rest.len() as u32 * FLAWS + part.failed;
+            self.rest = &[];
+        }
+    }
+
+    /// Where and why it has failed: how many bytes were left, and the flaw.
+    pub(super) const fn failure(&self) -> Option<(usize, Flaw)> {
+        let flaw = match self.failed % FLAWS {
+            0 => return None,
+            1 => Flaw::Cut,
+            2 => Flaw::Value,
+            3 => Flaw::Behind,
+            _ => Flaw::Twice,
+        };
+        Some(((self.failed / FLAWS) as usize, flaw))
     }
 
     /// Takes so many bytes; none if there are fewer.
@@ -62,7 +108,7 @@ impl<'a> Reader<'a> {
                 taken
             }
             None => {
-                self.check(false);
+                self.fail(Flaw::Cut);
                 &[]
             }
         }
@@ -93,9 +139,13 @@ impl<'a> Reader<'a> {
     /// Takes a number as a varint. One that could be shorter is malformed, although postcard takes
     /// it.
     pub(super) fn varint(&mut self) -> u32 {
-        let Ok((value, rest)) = postcard::take_from_bytes::<u32>(self.rest) else {
-            self.check(false);
-            return 0;
+        let (value, rest) = match postcard::take_from_bytes::<u32>(self.rest) {
+            Ok(taken) => taken,
+            Err(error) => {
+                let cut = error == postcard::Error::DeserializeUnexpectedEnd;
+                self.fail(if cut { Flaw::Cut } else { Flaw::Value });
+                return 0;
+            }
         };
         let varint = self.take(self.rest.len() - rest.len());
         self.check(varint.len() == 1 || !varint.ends_with(&[0]));

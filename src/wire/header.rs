@@ -23,6 +23,9 @@ pub const BYTES_MIN: usize = 17;
 const VERSION_BYTES: usize = 1;
 const TAG_BYTES: usize = 4;
 
+/// Version and tag, bytes.
+pub(super) const FRONT_BYTES: usize = VERSION_BYTES + TAG_BYTES;
+
 /// Bits of the flags byte. Those not named here are sent as 0 and ignored.
 mod flag {
     /// An IPv4 address follows: the sender is reached there, not at the source address.
@@ -92,8 +95,8 @@ impl Header {
     }
 }
 
-/// Checks version and tag; what follows the tag.
-pub(super) fn check<'a>(cluster: &str, bytes: &'a [u8]) -> Result<&'a [u8], Reject> {
+/// Checks version and tag.
+pub(super) fn check(cluster: &str, bytes: &[u8]) -> Result<(), Reject> {
     let [version, t0, t1, t2, t3, rest @ ..] = bytes else { return Err(Reject::Short) };
     if *version != VERSION {
         return Err(Reject::Version);
@@ -101,13 +104,17 @@ pub(super) fn check<'a>(cluster: &str, bytes: &'a [u8]) -> Result<&'a [u8], Reje
     if u32::from_le_bytes([*t0, *t1, *t2, *t3]) != tag(cluster, *version, rest) {
         return Err(Reject::Tag);
     }
-    Ok(rest)
+    Ok(())
+}
+
+/// Whether the tag is that of this cluster.
+pub fn is_of(cluster: &str, bytes: &[u8]) -> bool {
+    check(cluster, bytes).is_ok()
 }
 
 /// Finishes a datagram: writes its tag.
 pub fn seal(cluster: &str, builder: &mut Builder<'_>) {
-    const BODY: usize = VERSION_BYTES + TAG_BYTES;
-    let tag = tag(cluster, VERSION, builder.bytes().get(BODY..).unwrap_or_default());
+    let tag = tag(cluster, VERSION, builder.bytes().get(FRONT_BYTES..).unwrap_or_default());
     builder.patch(VERSION_BYTES, &tag.to_le_bytes());
 }
 

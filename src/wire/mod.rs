@@ -15,7 +15,7 @@ pub mod rumour;
 #[cfg(test)]
 mod tests;
 
-pub use codec::{Builder, Token};
+pub use codec::{Builder, Flaw, Token};
 pub use header::Header;
 pub use introduction::{Challenge, Details, Hello, Refusal, Refused};
 pub use probe::PingReq;
@@ -92,6 +92,27 @@ pub enum Section<'a> {
     Unknown(u8),
 }
 
+impl Section<'_> {
+    /// Its type, one of [`kind`] or an unknown one.
+    pub const fn kind(&self) -> u8 {
+        match self {
+            Self::Ping(_) => kind::PING,
+            Self::Ack(_) => kind::ACK,
+            Self::PingReq(_) => kind::PING_REQ,
+            Self::Nack(_) => kind::NACK,
+            Self::Rumours(_) => kind::RUMOURS,
+            Self::Details(_) => kind::DETAILS,
+            Self::Hello(_) => kind::HELLO,
+            Self::Challenge(_) => kind::CHALLENGE,
+            Self::PageRequest(_) => kind::PAGE_REQUEST,
+            Self::Page(_) => kind::PAGE,
+            Self::Buckets(_) => kind::BUCKETS,
+            Self::Refused(_) => kind::REFUSED,
+            Self::Unknown(kind) => *kind,
+        }
+    }
+}
+
 impl<'a> Section<'a> {
     /// Takes type, length and body.
     fn read(reader: &mut Reader<'a>) -> Self {
@@ -117,7 +138,7 @@ impl<'a> Section<'a> {
             }
         };
         // Nothing may stand behind what is known.
-        reader.check(body.is_whole());
+        reader.expect_whole(body);
         section
     }
 }
@@ -161,16 +182,44 @@ pub fn open<'a>(cluster: &str, bytes: &'a [u8]) -> Result<Datagram<'a>, Reject> 
     if bytes.len() > MTU_BYTES {
         return Err(Reject::Long);
     }
-    let mut reader = Reader::new(header::check(cluster, bytes)?);
+    header::check(cluster, bytes)?;
+    read(bytes).map_err(|_| Reject::Malformed)
+}
+
+/// Where and why a datagram does not decode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed {
+    /// How many of its bytes could be read.
+    pub offset: usize,
+    /// The type of the section that it is in; `None` in the header.
+    pub section: Option<u8>,
+    /// What is wrong there.
+    pub flaw: Flaw,
+}
+
+/// Reads a datagram of any cluster: its version and its tag are not looked at. For tools; what
+/// others send is for [`open`].
+///
+/// # Errors
+/// Where and why it is [`Malformed`].
+pub fn read(bytes: &[u8]) -> Result<Datagram<'_>, Malformed> {
+    let mut reader = Reader::new(bytes.get(header::FRONT_BYTES..).unwrap_or_default());
     let header = Header::read(&mut reader);
     let sections = Sections(reader);
     // At most one section of each type: what one datagram can ask for is bounded.
     let mut seen = 0_u64;
+    let mut section = None;
     while let Some(kind) = reader.peek() {
+        section = Some(kind);
         let bit = 1_u64.checked_shl(u32::from(kind)).unwrap_or(0);
-        reader.check(seen & bit == 0);
+        if seen & bit != 0 {
+            reader.fail(Flaw::Twice);
+        }
         seen |= bit;
         Section::read(&mut reader);
     }
-    if reader.is_whole() { Ok(Datagram { header, sections }) } else { Err(Reject::Malformed) }
+    match reader.failure() {
+        None => Ok(Datagram { header, sections }),
+        Some((left, flaw)) => Err(Malformed { offset: bytes.len() - left, section, flaw }),
+    }
 }

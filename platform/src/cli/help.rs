@@ -28,6 +28,7 @@ usage: midge COMMAND [OPTION ...]
   tag          change what others know about this node
   log LEVEL    change how much the agent writes to its log
   leave        make the agent leave the cluster and stop
+  decode FILE  explain datagrams from hexadecimal text or a capture, no agent
   version      print the version
   help         this; help COMMAND or COMMAND --help: more about that command
 
@@ -204,6 +205,19 @@ been told, after 3 seconds at most.
 example: midge leave
 ",
 ];
+
+pub(super) const DECODE: Text = &["\
+usage: midge decode [OPTION ...] [FILE]    explain datagrams, without an agent
+
+  --cluster NAME   check that their tags are those of this cluster
+  --json           as JSON, one object a line
+
+FILE is a capture (pcap) or text: hexadecimal digits, an empty line between
+datagrams, # before a comment. Without FILE, stdin. Exit status 1: not all are
+well formed.
+
+example: tcpdump -i any -c 20 -w - udp port 6434 | midge decode
+"];
 
 pub(super) const VERSION: Text = &["\
 usage: midge version                   print the version

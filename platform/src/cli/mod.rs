@@ -5,6 +5,7 @@
 
 mod agent;
 mod client;
+mod decode;
 mod help;
 mod options;
 mod response;
@@ -75,7 +76,7 @@ const SHOW: &[&Flag] = &[options::JSON, options::WATCH, options::CLUSTER, option
 /// What commands that change something take.
 const ASK: &[&Flag] = &[options::CLUSTER, options::API];
 
-const COMMANDS: [Command; 11] = [
+const COMMANDS: [Command; 12] = [
     Command {
         name: "agent",
         help: help::AGENT,
@@ -142,6 +143,13 @@ const COMMANDS: [Command; 11] = [
         run: client::log,
     },
     Command { name: "leave", help: help::LEAVE, flags: ASK, operands: NONE, run: client::leave },
+    Command {
+        name: "decode",
+        help: help::DECODE,
+        flags: &[options::JSON, options::CLUSTER],
+        operands: Operands { least: 0, most: 1, what: "" },
+        run: decode::decode,
+    },
     Command { name: "version", help: help::VERSION, flags: &[], operands: NONE, run: version },
 ];
 

@@ -21,6 +21,12 @@ impl<'a> Page<'a> {
         Self { bytes, len: 0, overfull: false }
     }
 
+    /// Starts over.
+    pub fn clear(&mut self) {
+        self.len = 0;
+        self.overfull = false;
+    }
+
     /// Bytes written.
     pub fn len(&self) -> usize {
         self.len

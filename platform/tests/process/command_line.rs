@@ -9,7 +9,7 @@ use crate::harness::{
     Agent, Directory, Options, Running, cluster, command, eventually, midge, stderr, stdout,
 };
 
-const COMMANDS: [&str; 6] = ["agent", "members", "status", "join", "leave", "version"];
+const COMMANDS: [&str; 7] = ["agent", "members", "status", "join", "leave", "decode", "version"];
 
 fn is_help(text: &str) {
     assert!(text.lines().count() <= 24, "{text}");

@@ -6,6 +6,7 @@
 mod bad_input;
 mod command_line;
 mod commands;
+mod decode;
 mod failure;
 mod form;
 mod harness;

@@ -15,7 +15,7 @@ fn read<'a, T>(bytes: &'a [u8], part: impl FnOnce(&mut Reader<'a>) -> T) -> Opti
     let mut reader = Reader::new(bytes);
     let value = part(&mut reader);
     let rest = reader.take_all();
-    reader.is_whole().then_some((value, rest))
+    reader.failure().is_none().then_some((value, rest))
 }
 
 fn crc_32c(bytes: &[u8]) -> u32 {

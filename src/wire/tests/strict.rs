@@ -5,7 +5,7 @@ use std::vec::Vec;
 use super::{CLUSTER, HEADER, HEADER_BYTES, join, sealed, with_section};
 use crate::limits::MTU_BYTES;
 use crate::reject::Reject;
-use crate::wire::{Section, kind, open};
+use crate::wire::{Flaw, Malformed, Section, kind, open, read};
 
 const V4: [u8; 6] = [10, 0, 0, 1, 0x22, 0x19];
 const V6: [u8; 18] = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0x22, 0x19];
@@ -347,6 +347,51 @@ fn only_who_speaks_a_later_protocol_has_more_to_say_in_details() {
             assert_eq!((read.tags, read.later), ("k=v", later));
         }
     }
+}
+
+/// The header of these tests takes 17 bytes, a section's type and length two more.
+#[test]
+fn what_is_malformed_is_so_at_a_place_and_for_a_reason() {
+    let flaw = |body: &[u8]| {
+        let datagram = sealed(&join(&[&HEADER_BYTES, body]));
+        let Malformed { offset, section, flaw } = read(&datagram).unwrap_err();
+        (offset, section, flaw)
+    };
+    let ping: &[u8] = &[kind::PING, 4, 1, 2, 3, 4];
+    let rumour = join(&[&[0], &V4, &INCARNATION]);
+    let rumours = |tail: &[u8]| join(&[&[kind::RUMOURS, 14 + tail.len() as u8], &rumour, tail]);
+    for (body, expected) in [
+        (&[9][..], (18, Some(9), Flaw::Cut)),
+        (&[kind::PING, 4, 1, 2, 3], (19, Some(kind::PING), Flaw::Cut)),
+        (&[kind::PING, 3, 1, 2, 3], (19, Some(kind::PING), Flaw::Cut)),
+        (&[kind::PING, 5, 1, 2, 3, 4, 5], (23, Some(kind::PING), Flaw::Behind)),
+        (&[kind::PING, 0x80, 0], (20, Some(kind::PING), Flaw::Value)),
+        (&join(&[ping, ping]), (23, Some(kind::PING), Flaw::Twice)),
+        (&join(&[ping, &[99, 2, 0]]), (25, Some(99), Flaw::Cut)),
+        (&rumours(&[0x40]), (34, Some(kind::RUMOURS), Flaw::Value)),
+        (&rumours(&[0, 10, 0]), (34, Some(kind::RUMOURS), Flaw::Cut)),
+        (&join(&[&rumours(&[0x40]), ping]), (34, Some(kind::RUMOURS), Flaw::Value)),
+    ] {
+        assert_eq!(flaw(body), expected, "{body:02x?}");
+    }
+    let header = |bytes: &[u8]| read(bytes).unwrap_err();
+    for (bytes, offset, flaw) in [
+        (&[1, 0, 0, 0, 0][..], 5, Flaw::Cut),
+        (&[1, 0, 0, 0, 0, 3], 6, Flaw::Value),
+        (&sealed(&HEADER_BYTES)[..15], 13, Flaw::Cut),
+        (&[], 0, Flaw::Cut),
+    ] {
+        assert_eq!(header(bytes), Malformed { offset, section: None, flaw }, "{bytes:02x?}");
+    }
+}
+
+/// Tools show what a datagram of another cluster says.
+#[test]
+fn a_datagram_is_read_whatever_its_tag() {
+    let mut datagram = with_section(kind::PING, &[1, 2, 3, 4]);
+    datagram[1] ^= 1;
+    assert_eq!(verdict(&datagram), Err(Reject::Tag));
+    assert_eq!(read(&datagram).unwrap().header, HEADER);
 }
 
 #[test]

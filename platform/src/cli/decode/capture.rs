@@ -1,0 +1,157 @@
+//! Captures in the format of libpcap (draft-ietf-opsawg-pcap): the UDP datagrams in them. Packets
+//! of other protocols are passed over, and so are fragments and options of IPv6, which midge does
+//! not send.
+
+use midge::Address;
+
+use super::Decoder;
+use super::input::{BUFFER_BYTES, Input};
+use crate::cli::Failure;
+
+/// The first field as a file of either order of bytes has it: times in microseconds, or in
+/// nanoseconds; and that of a pcapng file.
+const MICROS: u32 = 0xa1b2_c3d4;
+const NANOS: u32 = 0xa1b2_3c4d;
+const PCAPNG: u32 = 0x0a0d_0d0a;
+
+const FILE_HEADER_BYTES: usize = 24;
+const PACKET_HEADER_BYTES: usize = 16;
+
+/// A kind of link (LINKTYPE_*), how long its header is, and where that says what follows.
+struct Link(u16, u8, u8);
+
+/// The header says nothing about what follows.
+const NOWHERE: u8 = u8::MAX;
+
+const LINKS: [Link; 10] = [
+    Link(0, 4, NOWHERE),   // NULL: loopback of BSD
+    Link(1, 14, 12),       // ETHERNET
+    Link(12, 0, NOWHERE),  // RAW, as some systems number it
+    Link(14, 0, NOWHERE),  // RAW, likewise
+    Link(101, 0, NOWHERE), // RAW
+    Link(108, 4, NOWHERE), // LOOP: loopback of OpenBSD
+    Link(113, 16, 14),     // LINUX_SLL
+    Link(228, 0, NOWHERE), // IPV4
+    Link(229, 0, NOWHERE), // IPV6
+    Link(276, 20, 0),      // LINUX_SLL2
+];
+
+/// Before the type that counts may stand a tag of a virtual LAN.
+const ETHERTYPES_VLAN: [u32; 2] = [0x8100, 0x88a8];
+const VLAN_BYTES: usize = 4;
+const ETHERTYPES_IP: [u32; 2] = [0x0800, 0x86dd];
+
+const UDP: u32 = 17;
+const UDP_HEADER_BYTES: usize = 8;
+
+/// What the header of the file says.
+pub(super) struct Capture {
+    little_endian: bool,
+    /// Parts of a second in its times, by a thousand.
+    per_ms: u32,
+    link: &'static Link,
+}
+
+impl Capture {
+    /// What it is, if it is a capture; then its header is taken.
+    pub(super) fn of(input: &mut Input<'_>) -> Result<Option<Self>, Failure> {
+        let head = input.peek(FILE_HEADER_BYTES);
+        let magic = number(head, 0, 4);
+        let little_endian = [MICROS, NANOS].contains(&magic.swap_bytes());
+        let ordered = |number: u32| if little_endian { number.swap_bytes() } else { number };
+        let per_ms = match ordered(magic) {
+            MICROS => 1_000,
+            NANOS => 1_000_000,
+            PCAPNG => return Err(broken("this is pcapng; convert it: editcap -F pcap IN OUT")),
+            _ => return Ok(None),
+        };
+        // The upper bits may say how long a checksum behind each packet is.
+        let kind = ordered(number(head, 20, 4)) as u16;
+        let Some(link) = LINKS.iter().find(|link| link.0 == kind) else {
+            return Err(broken("not a link that carries IP; use: tcpdump -i any -w FILE udp"));
+        };
+        input.skip(FILE_HEADER_BYTES);
+        Ok(Some(Self { little_endian, per_ms, link }))
+    }
+
+    /// Reads all of it.
+    pub(super) fn read(
+        &self,
+        input: &mut Input<'_>,
+        decoder: &mut Decoder<'_>,
+    ) -> Result<(), Failure> {
+        loop {
+            let head = input.peek(PACKET_HEADER_BYTES);
+            if head.is_empty() {
+                return Ok(());
+            }
+            let cut = head.len() < PACKET_HEADER_BYTES;
+            let [secs, part, len] = [0, 4, 8].map(|at| {
+                let number = number(head, at, 4);
+                if self.little_endian { number.swap_bytes() } else { number }
+            });
+            input.skip(PACKET_HEADER_BYTES);
+            let len = len as usize;
+            let packet = input.peek(len.min(BUFFER_BYTES));
+            if cut || packet.len() < len.min(BUFFER_BYTES) {
+                return Err(broken("the capture ends within a packet"));
+            }
+            if let Some((way, bytes, whole)) = self.udp(packet) {
+                let time_ms = u64::from(secs) * 1_000 + u64::from(part / self.per_ms);
+                decoder.captured(time_ms, &way, bytes, whole)?;
+            }
+            input.skip(len);
+        }
+    }
+
+    /// From and to, and the datagram in a packet, as much of it as there is; whether it is whole.
+    fn udp<'p>(&self, packet: &'p [u8]) -> Option<([Address; 2], &'p [u8], bool)> {
+        let Link(_, ip_at, type_at) = *self.link;
+        let (mut ip_at, mut type_at) = (usize::from(ip_at), type_at);
+        if type_at != NOWHERE {
+            while ETHERTYPES_VLAN.contains(&number(packet, usize::from(type_at), 2)) {
+                type_at += VLAN_BYTES as u8;
+                ip_at += VLAN_BYTES;
+            }
+            if !ETHERTYPES_IP.contains(&number(packet, usize::from(type_at), 2)) {
+                return None;
+            }
+        }
+        let ip = packet.get(ip_at..)?;
+        let first = number(ip, 0, 1);
+        // Where the protocol, the addresses and the next header stand, and how long an address is.
+        let (protocol_at, from_at, udp_at, address_bytes) = match first >> 4 {
+            4 if number(ip, 6, 2) & 0x3fff == 0 => (9, 12, (first & 15) as usize * 4, 4),
+            6 => (6, 8, 40, 16),
+            _ => return None,
+        };
+        let udp = ip.get(udp_at..)?;
+        if number(ip, protocol_at, 1) != UDP || udp.len() < UDP_HEADER_BYTES {
+            return None;
+        }
+        let way = [0, 1].map(|end| {
+            let octets = ip.get(from_at + end * address_bytes..).unwrap_or_default();
+            let port = number(udp, end * 2, 2) as u16;
+            match (address_bytes, octets.first_chunk(), octets.first_chunk()) {
+                (4, Some(octets), _) => Address::v4(*octets, port),
+                (_, _, Some(octets)) => Address::v6(*octets, port),
+                _ => Address::NONE,
+            }
+        });
+        let whole = udp.get(UDP_HEADER_BYTES..number(udp, 4, 2) as usize);
+        let rest = &udp[UDP_HEADER_BYTES..];
+        Some((way, whole.unwrap_or(rest), whole.is_some()))
+    }
+}
+
+#[inline(never)]
+fn broken(what: &'static str) -> Failure {
+    Failure::failed(format_args!("{what}"))
+}
+
+/// A number of up to four bytes as the network orders them; 0 where there are none.
+#[inline(never)]
+fn number(bytes: &[u8], at: usize, count: usize) -> u32 {
+    let bytes = bytes.get(at..).and_then(|rest| rest.get(..count)).unwrap_or_default();
+    bytes.iter().fold(0, |number, byte| number << 8 | u32::from(*byte))
+}

@@ -1,0 +1,165 @@
+//! What a datagram says, field by field. The fields are those of `docs/wire.md`.
+
+use midge::Incarnation;
+use midge::limits::MTU_BYTES;
+use midge::wire::{self, Details, Flaw, Header, Malformed, Rumours, Section, Token, VERSION};
+
+use super::output::Output;
+use crate::text::parts;
+
+/// The sections, by their types from 1 on.
+const SECTIONS: &str = "ping ack ping-req nack rumours details hello challenge page-request \
+                        page buckets refused";
+
+/// Says what is in a datagram, and what is wrong with it: `error`, or what is found. Returns that;
+/// nothing if all is well.
+pub(super) fn datagram(
+    output: &mut Output<'_>,
+    cluster: Option<&str>,
+    bytes: &[u8],
+    mut error: &'static str,
+) -> &'static str {
+    if bytes.len() > MTU_BYTES {
+        error = "longer than 1200 bytes";
+    } else if bytes.first().is_some_and(|version| *version != VERSION) {
+        error = "not version 1: sealed, or not of midge";
+    }
+    let read = if error.is_empty() { wire::read(bytes).map_err(Some) } else { Err(None) };
+    if let Err(Some(Malformed { flaw, .. })) = read {
+        error = match flaw {
+            Flaw::Cut => "it ends too early",
+            Flaw::Value => "a value that may not stand there",
+            Flaw::Behind => "bytes behind the last field",
+            Flaw::Twice => "a second section of its type",
+        };
+    } else if error.is_empty() && cluster.is_some_and(|name| !wire::header::is_of(name, bytes)) {
+        error = "the tag is not that of the cluster";
+    }
+    if !error.is_empty() {
+        output.text("error", error);
+    }
+    match read {
+        Ok(datagram) => {
+            header(output, &datagram.header, bytes);
+            for it in datagram.sections() {
+                section(output, it);
+            }
+        }
+        Err(Some(malformed)) => {
+            output.number("offset", malformed.offset as u64);
+            match malformed.section {
+                None => output.text("section", "header"),
+                Some(section) => kind(output, section),
+            }
+        }
+        Err(None) => {}
+    }
+    error
+}
+
+/// Which section.
+fn kind(output: &mut Output<'_>, kind: u8) {
+    match parts(SECTIONS, b' ').nth(usize::from(kind).wrapping_sub(1)) {
+        Some(name) => output.text("section", name),
+        None => output.number("section", u64::from(kind)),
+    }
+}
+
+fn header(output: &mut Output<'_>, header: &Header, bytes: &[u8]) {
+    // It was read, so the tag is there.
+    let tag = bytes.get(1..).and_then(|rest| rest.first_chunk()).copied().unwrap_or_default();
+    output.hex("tag", u64::from(u32::from_le_bytes(tag)), 8);
+    if let Some(address) = &header.advertised {
+        output.display("advertised", address);
+    }
+    incarnation(output, header.incarnation);
+    output.hex("digest", u64::from(header.digest), 8);
+    output.flag("partial", header.partial);
+    output.flag("wants_details", header.wants_details);
+    output.flag("leaving", header.leaving);
+}
+
+fn incarnation(output: &mut Output<'_>, incarnation: Incarnation) {
+    output.number("epoch", incarnation.epoch);
+    output.number("refutation", u64::from(incarnation.refutation));
+}
+
+fn section(output: &mut Output<'_>, section: Section<'_>) {
+    output.begin(1);
+    kind(output, section.kind());
+    match section {
+        Section::Ping(number) | Section::Ack(number) | Section::Nack(number) => {
+            output.token("number", number);
+        }
+        Section::PingReq(request) => {
+            output.token("number", request.number);
+            output.display("target", &request.target);
+        }
+        Section::Rumours(rumours) => rows(output, rumours),
+        Section::Details(it) => details(output, &it),
+        Section::Hello(hello) => {
+            output.token("token", hello.token);
+            if let Some(echo) = hello.echo {
+                output.token("echo", echo);
+            }
+            output.number("uptime_s", u64::from(hello.uptime_s));
+            details(output, &hello.details);
+        }
+        Section::Challenge(challenge) => {
+            output.token("token", challenge.token);
+            if let Some(echo) = challenge.echo {
+                output.token("echo", echo);
+            }
+            if let Some(observed) = &challenge.observed {
+                output.display("observed", observed);
+            }
+        }
+        Section::PageRequest(request) => {
+            output.hex("buckets", request.buckets, 16);
+            output.number("first", u64::from(request.first));
+        }
+        Section::Page(page) => {
+            output.hex("buckets", page.buckets, 16);
+            output.number("first", u64::from(page.first));
+            output.number("next", u64::from(page.next));
+            rows(output, page.rows);
+        }
+        Section::Buckets(buckets) => {
+            for (bucket, digest) in buckets.digests().enumerate() {
+                output.begin(2);
+                output.number("bucket", bucket as u64);
+                output.hex("digest", u64::from(digest), 8);
+            }
+        }
+        Section::Refused(refused) => {
+            output.token("echo", refused.echo);
+            output.display("reason", &refused.reason);
+        }
+        Section::Unknown(_) => {}
+    }
+}
+
+fn rows(output: &mut Output<'_>, rumours: Rumours<'_>) {
+    for rumour in rumours {
+        output.begin(2);
+        output.display("addr", &rumour.address);
+        output.text("state", rumour.state.name());
+        incarnation(output, rumour.incarnation);
+        if let Some(accuser) = &rumour.accuser {
+            output.display("accuser", accuser);
+        }
+    }
+}
+
+fn details(output: &mut Output<'_>, details: &Details<'_>) {
+    output.token("life", Token(details.life));
+    output.hex("id", details.id, 16);
+    output.number("protocol_low", u64::from(details.protocol_low));
+    output.number("protocol_high", u64::from(details.protocol_high));
+    output.number("period_ms", u64::from(details.period_ms));
+    output.text("name", details.name);
+    output.text("tags", details.tags);
+    if !details.later.is_empty() {
+        output.number("later_bytes", details.later.len() as u64);
+    }
+}
