@@ -299,7 +299,7 @@ impl<const N: usize> Swim<N> {
         if row.accusers.contains(&Some(accuser)) || accuser == slot {
             return None;
         }
-        row.accusers.iter().position(Option::is_none).filter(|place| *place <= needed)
+        Some(row.accuser_count()).filter(|place| *place <= needed)
     }
 
     /// Counts one more accuser of a suspicion; whether it is one that was waited for.
@@ -321,7 +321,9 @@ impl<const N: usize> Swim<N> {
         if !self.lifeguard {
             return row.since + suspicion::minimum(self.period, live);
         }
-        let span = suspicion::timeout(self.period, live, row.confirmations());
+        // The first accuser confirms nothing.
+        let confirmations = row.accuser_count().saturating_sub(1) as u32;
+        let span = suspicion::timeout(self.period, live, confirmations);
         let end = row.since + span.times(u32::from(self.health) + 1);
         end.max(self.slow_at.map_or(end, |slow_at| slow_at + span))
     }

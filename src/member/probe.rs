@@ -30,11 +30,12 @@ pub(super) struct Probe {
     pub(super) ping_owed: bool,
     /// When the ping was sent; the round trip is measured only of the first.
     pub(super) sent: Option<Instant>,
-    /// Who was asked; those whose bit is set in `owed` have still to be sent the request, those in
+    /// Who was asked, and how many; those whose bit is set in `owed` have still to be sent the request, those in
     /// `nacked` have answered that they got no answer.
     pub(super) helpers: [Address; HELPERS],
+    asked: u8,
     pub(super) owed: u8,
-    pub(super) nacked: u8,
+    nacked: u8,
     /// The second ping has had its time then; helpers that are sooner with their nacks wait.
     pub(super) second_until: Instant,
 }
@@ -53,13 +54,20 @@ impl Probe {
         ping_owed: false,
         sent: None,
         helpers: [Address::NONE; HELPERS],
+        asked: 0,
         owed: 0,
         nacked: 0,
         second_until: Instant::ZERO,
     };
 
-    fn asked(&self) -> u8 {
-        self.helpers.iter().filter(|helper| **helper != Address::NONE).count() as u8
+    /// One more helper is to be sent the request; not more than there are places.
+    #[inline(never)]
+    fn ask(&mut self, helper: &Address) {
+        if let Some(place) = self.helpers.get_mut(usize::from(self.asked)) {
+            *place = *helper;
+            self.owed |= 1 << self.asked;
+            self.asked += 1;
+        }
     }
 }
 
@@ -151,24 +159,19 @@ impl<const N: usize> Swim<N> {
         self.probe.sent = None;
         let len = self.table.order.len();
         let start = self.rng.below(len as u32) as usize;
-        let mut helpers = [Address::NONE; HELPERS];
-        let mut asked = 0;
         for step in 0..len.min(2 * HELPERS) {
             let Some(slot) = self.table.order.at((start + step) % len) else { continue };
             let row = self.table.row(slot);
-            if asked < HELPERS && row.state == State::Alive && row.address != self.probe.target {
-                helpers[asked] = row.address;
-                asked += 1;
+            if row.state == State::Alive && row.address != self.probe.target {
+                self.probe.ask(&row.address);
             }
         }
-        self.probe.helpers = helpers;
-        self.probe.owed = (1 << asked) - 1;
         // The probe ends with its period; called late, it gets the time that it needs.
         let shortest = self.now + self.stretch(self.ping_timeout());
         let end_of_period = self.timers.get(Timer::Period).unwrap_or(self.now).max(shortest);
         self.probe.second_until = shortest;
         self.timers.set(Timer::Period, end_of_period);
-        self.timers.set(Timer::Probe, if asked == 0 { shortest } else { end_of_period });
+        self.timers.set(Timer::Probe, if self.probe.asked == 0 { shortest } else { end_of_period });
     }
 
     /// An ack came in, from the target or by way of a helper.
@@ -207,7 +210,7 @@ impl<const N: usize> Swim<N> {
             return;
         };
         self.probe.nacked |= 1 << at;
-        let all = self.probe.nacked.count_ones() as u8 == self.probe.asked();
+        let all = self.probe.nacked.count_ones() as u8 == self.probe.asked;
         if all && self.lifeguard {
             if self.probe.second_until <= self.now {
                 self.probe_failed();
@@ -233,7 +236,7 @@ impl<const N: usize> Swim<N> {
     /// So a crash of most of the fleet takes as many probes as a quarter of it.
     fn probe_failed(&mut self) {
         self.stats.probes_failed = self.stats.probes_failed.wrapping_add(1);
-        let asked = self.probe.asked();
+        let asked = self.probe.asked;
         let silent = asked - self.probe.nacked.count_ones() as u8;
         let worse = if asked == 0 { 1 } else { silent };
         self.note_health(worse.min(HEALTH_OF_SILENCE.saturating_sub(self.health)), 0);

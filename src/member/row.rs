@@ -202,8 +202,9 @@ impl Row {
         self.is_used() && self.state.is_live()
     }
 
-    /// Confirmations of the first accuser.
-    pub(crate) fn confirmations(&self) -> u32 {
-        self.accusers.iter().flatten().count().saturating_sub(1) as u32
+    /// How many accusers are remembered; they stand in front.
+    #[inline(never)]
+    pub(crate) fn accuser_count(&self) -> usize {
+        self.accusers.iter().flatten().count()
     }
 }

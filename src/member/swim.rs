@@ -438,6 +438,7 @@ impl<const N: usize> Swim<N> {
 
     /// See [`Node::status`](crate::Node::status).
     #[must_use]
+    #[inline(never)]
     pub fn status(&self) -> Status<'_> {
         Status {
             cluster: &self.cluster,
@@ -461,6 +462,7 @@ impl<const N: usize> Swim<N> {
 
     /// See [`Node::stats`](crate::Node::stats).
     #[must_use]
+    #[inline(never)]
     pub fn stats(&self) -> Stats {
         let mut stats = self.stats;
         stats.rtt_us = self.round_trip.smoothed_us();
@@ -476,6 +478,7 @@ pub(super) const JOIN_DELAY_FIRST: Duration = Duration::from_millis(100);
 pub(super) const JOIN_DELAY_MAX: Duration = Duration::from_secs(10);
 pub(super) const NO_ANSWER_AFTER: Duration = Duration::from_secs(10);
 
+#[inline(never)]
 fn view(slot: Slot, row: &Row) -> Member<'_> {
     Member {
         address: row.address,

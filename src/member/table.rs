@@ -144,10 +144,11 @@ impl<const N: usize> Table<N> {
 
     /// The used rows from a slot's index on.
     pub(crate) fn rows_from(&self, first: usize) -> impl Iterator<Item = (Slot, &Row)> {
-        let used = usize::from(self.used);
-        (first..used)
-            .zip(self.rows.get(first..used).unwrap_or_default())
-            .filter_map(|(at, row)| if row.is_used() { Some((Slot::new(at)?, row)) } else { None })
+        (first..usize::from(self.used)).filter_map(|at| {
+            let slot = Slot::new(at)?;
+            let row = self.row(slot);
+            row.is_used().then_some((slot, row))
+        })
     }
 
     /// Rows in this state.

@@ -22,15 +22,11 @@ const RUMOUR_ROOM: usize = 1 + 18 + 11 + 18 + 1;
 /// What is held about a row, as a rumour. Its accusers take turns in being named.
 fn rumour_of(rows: &[Row], slot: Slot) -> Rumour {
     let row = &rows[slot.index()];
-    let accusers = row.accusers.iter().flatten().count();
-    let accuser = if matches!(row.state, State::Suspect | State::Failed) && accusers > 0 {
-        let turn = usize::from(row.sent) % accusers;
-        // A row that came to be after the suspicion has the place of an accuser that is gone.
-        let accuser = row.accusers.iter().flatten().nth(turn).map(|slot| &rows[slot.index()]);
-        accuser.filter(|accuser| accuser.is_used() && accuser.since <= row.since)
-    } else {
-        None
-    };
+    let accused = matches!(row.state, State::Suspect | State::Failed);
+    let turn = usize::from(row.sent).checked_rem(row.accuser_count()).filter(|_| accused);
+    let accuser = turn.and_then(|turn| row.accusers[turn]).map(|slot| &rows[slot.index()]);
+    // A row that came to be after the suspicion has the place of an accuser that is gone.
+    let accuser = accuser.filter(|accuser| accuser.is_used() && accuser.since <= row.since);
     Rumour {
         address: row.address,
         incarnation: row.incarnation,
