@@ -73,6 +73,11 @@ impl<const N: usize> Node<N> {
         self.swim.handle_datagram(now, from, bytes)
     }
 
+    /// Counts a datagram that the driver has dropped because of where it came from.
+    pub fn note_not_allowed(&mut self) {
+        self.swim.note_not_allowed();
+    }
+
     /// Does what is due at `now`. Calling it early, late or twice is harmless. Work is bounded by
     /// constants, and log N steps for each row whose deadline has passed: all rows at worst, when
     /// all are suspected at the same time.

@@ -25,11 +25,13 @@ pub enum Reject {
     /// An introduction that was refused: the table is full, or no common protocol, or the
     /// address is in use.
     Refused,
+    /// Dropped by the driver, which does not take datagrams from that source.
+    NotAllowed,
 }
 
 impl Reject {
     /// How many reasons there are.
-    pub const COUNT: usize = 9;
+    pub const COUNT: usize = 10;
 
     /// Every reason, in the order of its index.
     pub const ALL: [Self; Self::COUNT] = [
@@ -42,6 +44,7 @@ impl Reject {
         Self::Malformed,
         Self::Unproven,
         Self::Refused,
+        Self::NotAllowed,
     ];
 
     /// Its place in [`Reject::ALL`] and in the counters.
@@ -61,6 +64,7 @@ impl Reject {
             Self::Malformed => "malformed",
             Self::Unproven => "unproven",
             Self::Refused => "refused",
+            Self::NotAllowed => "not_allowed",
         }
     }
 }

@@ -16,9 +16,9 @@ pub(crate) const FILE_BYTES: usize = 65_536;
 /// # Errors
 /// Those of open(2) and read(2).
 #[inline(never)]
-pub(crate) fn read_file<'a>(path: &CStr, space: &'a mut [u8]) -> Result<&'a [u8], Errno> {
+pub(crate) fn read_file<'a>(path: &str, space: &'a mut [u8]) -> Result<&'a [u8], Errno> {
     let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
-    let file = open(path, flags, Mode::empty())?;
+    let file = open(c_path(path, &mut [0; PATH_BYTES])?, flags, Mode::empty())?;
     let mut len = 0;
     loop {
         match read(&file, &mut space[len..])? {
@@ -26,6 +26,19 @@ pub(crate) fn read_file<'a>(path: &CStr, space: &'a mut [u8]) -> Result<&'a [u8]
             n => len += n,
         }
     }
+}
+
+/// The longest path of a file and its end, bytes.
+pub(crate) const PATH_BYTES: usize = 1_024;
+
+/// A path as the system takes it.
+///
+/// # Errors
+/// It is too long.
+pub(crate) fn c_path<'a>(path: &str, space: &'a mut [u8; PATH_BYTES]) -> Result<&'a CStr, Errno> {
+    let start = space.get_mut(..path.len()).ok_or(Errno::ENAMETOOLONG)?;
+    start.copy_from_slice(path.as_bytes());
+    CStr::from_bytes_until_nul(space).map_err(|_| Errno::ENAMETOOLONG)
 }
 
 /// Hands over each line that is not empty, with its number from 1 on, without what follows a `#`. A
@@ -84,9 +97,10 @@ mod tests {
     #[test]
     fn files_are_read_from_their_beginning() {
         let mut space = [0; 8];
-        let root = read_file(c"/proc/self/cmdline", &mut space).expect("a file");
+        let root = read_file("/proc/self/cmdline", &mut space).expect("a file");
         assert_eq!(root.len(), 8);
-        assert_eq!(read_file(c"/proc/self/none", &mut space), Err(Errno::ENOENT));
-        assert_eq!(read_file(c"/proc/self", &mut space), Err(Errno::EISDIR));
+        assert_eq!(read_file("/proc/self/none", &mut space), Err(Errno::ENOENT));
+        assert_eq!(read_file("/proc/self", &mut space), Err(Errno::EISDIR));
+        assert_eq!(read_file(&"x".repeat(1_024), &mut space), Err(Errno::ENAMETOOLONG));
     }
 }

@@ -11,7 +11,7 @@ const FILE_BYTES: usize = 32 * 1024;
 /// as `/etc/group` can be read.
 pub(crate) fn find_group(group: &str) -> Option<u32> {
     let number = parse_number(group.as_bytes())
-        .or_else(|| find(group.as_bytes(), read_file(c"/etc/group", &mut [0; FILE_BYTES]).ok()?));
+        .or_else(|| find(group.as_bytes(), read_file("/etc/group", &mut [0; FILE_BYTES]).ok()?));
     // The largest stands for no group (chown(2)).
     number.filter(|number| *number < u64::from(u32::MAX)).map(|number| number as u32)
 }

@@ -14,7 +14,8 @@
 //! - [`arena`]: the heap, for the one allocation of the start
 //! - `group`: groups of the system
 //! - [`poll`]: what the loop waits for; [`socket`]: sockets, and where the API's is
-//! - `dns`: names to addresses; `files`: small files
+//! - `dns`: names to addresses; `files`: small files; `helper`: what may
+//!   take long
 //! - `text`: looking into text
 //! - `os`: clocks, entropy, static memory, standard files, the words of errors
 
@@ -26,6 +27,7 @@ mod cli;
 mod dns;
 mod files;
 mod group;
+mod helper;
 pub mod http;
 mod logger;
 mod os;

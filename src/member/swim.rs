@@ -17,6 +17,7 @@ use crate::address::Address;
 use crate::config::{Config, ConfigError, validate_tags};
 use crate::event::Event;
 use crate::limits::{ANSWERS, CLUSTER_NAME_BYTES, PULLS, RELAYS, SEEDS};
+use crate::reject::Reject;
 use crate::rng::Rng;
 use crate::siphash::siphash_1_3;
 use crate::time::{Duration, Instant};
@@ -288,6 +289,12 @@ impl<const N: usize> Swim<N> {
     /// See [`Node::set_seeking`](crate::Node::set_seeking).
     pub fn set_seeking(&mut self, seeking: bool) {
         self.seeking = seeking;
+    }
+
+    /// See [`Node::note_not_allowed`](crate::Node::note_not_allowed).
+    pub fn note_not_allowed(&mut self) {
+        let count = &mut self.stats.rejects[Reject::NotAllowed.index()];
+        *count = count.wrapping_add(1);
     }
 
     /// See [`Node::leave`](crate::Node::leave).

@@ -14,6 +14,7 @@ use nix::errno::Errno;
 use super::api_socket::Door;
 use super::children::Children;
 use super::joining::Joining;
+use super::networks::allows;
 use super::signals::{Request, Signals};
 use super::systemd::Manager;
 use super::udp::{Buffer, Received, Sent, Udp};
@@ -166,7 +167,7 @@ impl Driver {
                     self.udp.resume(&self.poll);
                 }
                 SIGNALS => self.handle_signals(),
-                // It reads whatever has come.
+                // `join` reads whatever has come.
                 NAMES => {}
                 PROGRAM => self.children.handle_output(os::now()),
                 _ => {
@@ -198,6 +199,9 @@ impl Driver {
             }
             match self.udp.receive(incoming) {
                 Received::Nothing => self.udp_ready = false,
+                Received::Datagram(from, _) if !allows(&self.udp.allowed, from) => {
+                    self.node.note_not_allowed();
+                }
                 Received::Datagram(from, len) => {
                     // A rejected datagram has been counted by the node.
                     let accepted = self.node.handle_datagram(os::now(), from, &incoming[..len]);

@@ -116,14 +116,14 @@ impl Finder {
         self.name = Some(name.number);
         self.resolver.found.clear();
         // No file is as good as an empty one.
-        let text = read_file(c"/etc/hosts", self.file).unwrap_or_default();
+        let text = read_file("/etc/hosts", self.file).unwrap_or_default();
         hosts::find(text, &name.host, &mut self.resolver.found);
         let mut ids = [[0; 2]; 2];
         // Without random numbers, which there are always, it is not asked for.
         if !self.resolver.found.is_empty() || os::fill_random(ids.as_flattened_mut()).is_err() {
             return true;
         }
-        let text = read_file(c"/etc/resolv.conf", self.file).unwrap_or_default();
+        let text = read_file("/etc/resolv.conf", self.file).unwrap_or_default();
         self.resolver.config.read(text, &self.servers);
         self.resolver.start(now, &name.host, ids);
         self.socket = udp::open_any(0).ok();

@@ -5,6 +5,7 @@ use midge::{Address, Duration, Instant, Node};
 
 use super::advertise;
 use super::finder::Finder;
+use super::join_file::JoinFile;
 use crate::dns::config::SERVERS;
 use crate::files::FILE_BYTES;
 use crate::os::{self, Slot};
@@ -21,6 +22,8 @@ static FILE: Slot<[u8; FILE_BYTES]> = Slot::new([0; FILE_BYTES]);
 pub(super) struct Joining {
     pub(super) seeds: &'static mut Seeds,
     finder: Finder,
+    file: Option<JoinFile>,
+    token: Token,
     /// The bound address of the node's socket.
     bound: Address,
 }
@@ -30,11 +33,16 @@ impl Joining {
     pub(super) fn new(
         seeds: &'static mut Seeds,
         servers: Vec<Address, SERVERS>,
+        join_file: Option<&'static str>,
         bound: Address,
         token: Token,
     ) -> Option<Self> {
         let finder = Finder::new(servers, token, FILE.take()?)?;
-        Some(Self { seeds, finder, bound })
+        let file = match join_file {
+            Some(path) => Some(JoinFile::new(path, seeds)?),
+            None => None,
+        };
+        Some(Self { seeds, finder, file, bound, token })
     }
 
     /// Waits for the first address, if there is none yet and names are to be looked up. A signal
@@ -56,7 +64,8 @@ impl Joining {
 
     /// When `run` has something to do.
     pub(super) fn poll_timeout(&self) -> Instant {
-        self.finder.poll_timeout()
+        let file = self.file.as_ref().map_or(Instant::FAR_FUTURE, JoinFile::poll_timeout);
+        self.finder.poll_timeout().min(file)
     }
 
     /// Does what is due or has come, and tells the node.
@@ -65,6 +74,9 @@ impl Joining {
         let (own, bound) = (status.own.address, self.bound);
         let alone = status.isolated || status.alive + status.suspect < 2;
         if !status.leaving {
+            if let Some(file) = &mut self.file {
+                file.run(now, poll, self.token, self.seeds);
+            }
             self.finder.run(now, poll, self.seeds, alone);
         }
         self.seeds.sync(node, now, &|seed| advertise::is_own(seed, own, bound));
@@ -72,6 +84,9 @@ impl Joining {
 
     /// Looks everything up again.
     pub(super) fn reload(&mut self) {
+        if let Some(file) = &mut self.file {
+            file.hurry();
+        }
         self.finder.hurry();
     }
 }

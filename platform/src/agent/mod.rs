@@ -1,7 +1,8 @@
 //! The agent: what it needs to start, in an order in which every error comes before any packet.
 //!
 //! - [`driver`]: the loop
-//! - [`joining`]: whom to join; [`finder`]: names become addresses
+//! - [`joining`]: whom to join; [`finder`]: names become addresses; [`join_file`]: a file of them
+//! - [`networks`]: whom to listen to
 //! - [`udp`]: the socket of the node; [`advertise`]: which address it tells the others
 //! - [`signals`]: signals as input; [`api_socket`]: where the API listens
 //! - [`children`]: programs that run beside the loop; [`hooks`]: which event is next
@@ -14,14 +15,15 @@ mod children;
 mod driver;
 mod finder;
 mod hooks;
+mod join_file;
 mod joining;
+mod networks;
 mod signals;
 mod systemd;
 mod udp;
 mod words;
 
 use core::fmt;
-
 use log::{Level, LevelFilter};
 use midge::limits::{EPOCH_END, NAME_BYTES, TAGS_BYTES};
 use midge::{Address, Config, Node};
@@ -39,6 +41,7 @@ use api_socket::Door;
 use children::Children;
 use driver::{Driver, Halt};
 use joining::Joining;
+pub(crate) use networks::{Network, Networks};
 use signals::Signals;
 use udp::Udp;
 
@@ -62,6 +65,8 @@ pub(crate) struct Settings {
     pub(crate) name: heapless::String<NAME_BYTES>,
     pub(crate) tags: heapless::String<TAGS_BYTES>,
     pub(crate) cluster: &'static str,
+    pub(crate) join_file: Option<&'static str>,
+    pub(crate) allowed: Networks,
     pub(crate) dns: heapless::Vec<Address, SERVERS>,
     pub(crate) period_ms: u32,
     pub(crate) api: SocketPaths,
@@ -98,10 +103,12 @@ pub(crate) fn run(settings: &Settings, seeds: &'static mut Seeds) -> Result<(), 
     let mut poll = Poll::new().map_err(|error| cannot("start the loop", error))?;
     let signals = Signals::new(&poll, SIGNALS).map_err(|error| cannot("take signals", error))?;
     // The port comes before the API: two agents that start at once cannot both have it.
-    let udp = Udp::bind(settings.bind, &poll, UDP).map_err(|e| stop(format_args!("{e}")))?;
+    let mut udp = Udp::bind(settings.bind, &poll, UDP).map_err(|e| stop(format_args!("{e}")))?;
+    udp.allowed = settings.allowed.clone();
     let bound = udp.local_address().map_err(|error| cannot("read the bound address", error))?;
     let dns = settings.dns.clone();
-    let mut joining = Joining::new(seeds, dns, bound, NAMES).ok_or_else(runs_already)?;
+    let mut joining =
+        Joining::new(seeds, dns, settings.join_file, bound, NAMES).ok_or_else(runs_already)?;
     let given = settings.advertise;
     if given.is_none() && advertise::is_wildcard(bound) {
         joining.find_first(&mut poll, SIGNALS);

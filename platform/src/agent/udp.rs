@@ -11,6 +11,7 @@ use nix::sys::socket::{
     sendto, setsockopt, sockopt,
 };
 
+use super::networks::Networks;
 use crate::api::DEFAULT_PORT;
 use crate::os::Reason;
 use crate::poll::{Interest, Poll, Token};
@@ -44,6 +45,8 @@ pub(super) struct Udp {
     /// A datagram that found the socket's buffer full, in `outgoing`.
     held: Option<Transmit>,
     pub(super) outgoing: [u8; MTU_BYTES],
+    /// Where datagrams are taken from.
+    pub(super) allowed: Networks,
     /// Datagrams that the system refused to send: no route, a filter, no buffer.
     pub(super) send_dropped: u64,
 }
@@ -64,7 +67,15 @@ impl Udp {
         let result = if address.is_none() { open_any(DEFAULT_PORT) } else { open(wanted, kind) };
         let bound = result.and_then(|(socket, v6)| {
             poll.add(&socket, token, Interest::Read)?;
-            Ok(Self { socket, token, v6, held: None, outgoing: [0; MTU_BYTES], send_dropped: 0 })
+            Ok(Self {
+                socket,
+                token,
+                v6,
+                held: None,
+                outgoing: [0; MTU_BYTES],
+                allowed: Networks::new(),
+                send_dropped: 0,
+            })
         });
         bound.map_err(|error| BindError { option: "bind", address: wanted, error })
     }

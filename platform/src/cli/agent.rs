@@ -1,7 +1,6 @@
 //! `midge agent`: from options to validated settings.
 
 use core::fmt;
-
 use heapless::Vec;
 use log::LevelFilter;
 use midge::config::{validate_name, validate_tags};
@@ -11,7 +10,7 @@ use nix::sys::utsname::uname;
 
 use super::options::{self, Flag, Options, Value};
 use super::{Failure, client};
-use crate::agent::{self, Settings};
+use crate::agent::{self, Network, Networks, Settings};
 use crate::api::{DEFAULT_PORT, HTTP_PORT, parse_address, parse_target};
 use crate::child::CommandLine;
 use crate::dns::config::{DNS_PORT, SERVERS};
@@ -32,7 +31,9 @@ pub(super) const FLAGS: &[&Flag] = &[
     options::TAG,
     options::CLUSTER,
     options::JOIN,
+    options::JOIN_FILE,
     options::DNS,
+    options::ALLOW_CIDR,
     options::PERIOD,
     options::API,
     options::HTTP,
@@ -58,6 +59,8 @@ fn settings(options: &Options) -> Result<Settings, Failure> {
         name: name(options)?,
         tags: tags(options)?,
         cluster,
+        join_file: path(options, options::JOIN_FILE)?,
+        allowed: allowed(options)?,
         dns: dns(options)?,
         period_ms: period_ms(options)?,
         api: client::api_paths(options, cluster)?,
@@ -115,6 +118,24 @@ fn seeds(options: &Options) -> Result<&'static mut Seeds, Failure> {
         })
     })?;
     Ok(seeds)
+}
+
+fn path(options: &Options, flag: &'static Flag) -> Result<Option<&'static str>, Failure> {
+    match options.last(flag) {
+        Some(value) if value.text.is_empty() => Err(wrong(value, format_args!(" is no path"))),
+        value => Ok(value.map(|value| value.text)),
+    }
+}
+
+fn allowed(options: &Options) -> Result<Networks, Failure> {
+    let mut networks = Networks::new();
+    options.items(options::ALLOW_CIDR, &mut |value| {
+        let network = Network::parse(value.text).ok_or_else(|| {
+            wrong(value, format_args!(" is no network; give one as 10.0.0.0/8 or fd00::/8"))
+        })?;
+        networks.push(network).map_err(|_| wrong(value, format_args!(" is one too many, 16 fit")))
+    })?;
+    Ok(networks)
 }
 
 fn dns(options: &Options) -> Result<Vec<Address, SERVERS>, Failure> {

@@ -72,7 +72,10 @@ whom the agent joins: options of midge agent
   --join HOST[:PORT],...   addresses and names; all addresses of a name count
   --join-cmd CMD           run this, 30 s at most, while nobody is there, once a
                            minute: it prints more of them, one a line
+  --join-file PATH         one in each line; read again when it changes
   --dns ADDR[:PORT],...    ask these nameservers; default: /etc/resolv.conf
+  --allow-cidr NET,...     listen only to these networks, as in 10.0.0.0/8;
+                           members on this machine count, too: 127.0.0.0/8
 
 One list will do for all nodes: a node passes over its own address, and is the
 first one if there is no other. Names are looked up in /etc/hosts, then by DNS;

@@ -38,6 +38,8 @@ pub(crate) const NAME: &Flag = &value("name");
 pub(crate) const TAG: &Flag = &value("tag");
 pub(crate) const CLUSTER: &Flag = &value("cluster");
 pub(crate) const JOIN: &Flag = &value("join");
+pub(crate) const JOIN_FILE: &Flag = &value("join-file");
+pub(crate) const ALLOW_CIDR: &Flag = &value("allow-cidr");
 pub(crate) const DNS: &Flag = &value("dns");
 pub(crate) const PERIOD: &Flag = &value("period");
 pub(crate) const API: &Flag = &value("api");
@@ -57,9 +59,9 @@ pub(crate) const CHECK: &Flag = &switch("check", None);
 /// Every command takes it.
 pub(crate) const HELP: &Flag = &switch("help", Some('h'));
 
-const ALL: [&Flag; 22] = [
-    BIND, ADVERTISE, NAME, TAG, CLUSTER, JOIN, DNS, PERIOD, API, API_GROUP, API_MODE, ON_EVENT,
-    JOIN_CMD, HTTP, METRICS, LOG, STATE, SINCE, JSON, WATCH, QUIET, CHECK,
+const ALL: [&Flag; 24] = [
+    BIND, ADVERTISE, NAME, TAG, CLUSTER, JOIN, JOIN_FILE, DNS, ALLOW_CIDR, PERIOD, API, API_GROUP,
+    API_MODE, ON_EVENT, JOIN_CMD, HTTP, METRICS, LOG, STATE, SINCE, JSON, WATCH, QUIET, CHECK,
 ];
 
 /// What a command was given, checked as a whole.

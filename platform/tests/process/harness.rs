@@ -385,6 +385,19 @@ pub(crate) fn one_view(agents: &[&Agent]) {
     });
 }
 
+/// Waits until an agent has exactly these seeds.
+pub(crate) fn has_seeds(agent: &Agent, seeds: &[&Agent]) {
+    let mut expected: Vec<_> = seeds.iter().map(|seed| seed.addr().to_string()).collect();
+    expected.sort();
+    eventually("the seeds are those", || {
+        let status = agent.get("/v1/status")?;
+        let seeds = status["seeds"].as_array().ok_or("no seeds")?;
+        let mut seeds: Vec<_> = seeds.iter().map(|s| s.as_str().unwrap().to_string()).collect();
+        seeds.sort();
+        if seeds == expected { Ok(()) } else { Err(format!("{seeds:?}\n{}", agent.log())) }
+    });
+}
+
 /// Waits until every agent knows the name of every other: that is all there is to be told.
 pub(crate) fn introduced(agents: &[Agent]) {
     eventually("all are introduced", || {

@@ -17,6 +17,7 @@ mod join_cmd;
 mod leave;
 mod names;
 mod nameserver;
+mod seeds;
 mod service;
 mod socket_access;
 mod steady;

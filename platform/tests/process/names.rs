@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use nix::sys::signal::Signal;
 
-use crate::harness::{Agent, Options, cluster, eventually, midge, one_view, stderr};
+use crate::harness::{Agent, Options, cluster, eventually, has_seeds, midge, one_view, stderr};
 use crate::nameserver::{LIE, Manner, Nameserver};
 
 fn v4(last: u8) -> IpAddr {
@@ -19,19 +19,6 @@ fn at(ip: IpAddr, port: u16) -> Options {
 fn by_name(options: Options, port: u16, nameserver: &Nameserver) -> Options {
     let join = vec![format!("seeds.midge.test.:{port}")];
     Options { join, more: vec![nameserver.option()], ..options }
-}
-
-/// Waits until an agent has exactly these seeds.
-fn has_seeds(agent: &Agent, seeds: &[&Agent]) {
-    let mut expected: Vec<_> = seeds.iter().map(|seed| seed.addr().to_string()).collect();
-    expected.sort();
-    eventually("the seeds are those", || {
-        let status = agent.get("/v1/status")?;
-        let seeds = status["seeds"].as_array().ok_or("no seeds")?;
-        let mut seeds: Vec<_> = seeds.iter().map(|s| s.as_str().unwrap().to_string()).collect();
-        seeds.sort();
-        if seeds == expected { Ok(()) } else { Err(format!("{seeds:?}\n{}", agent.log())) }
-    });
 }
 
 #[test]

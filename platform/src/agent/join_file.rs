@@ -1,0 +1,123 @@
+//! The file of `--join-file`: read at the start, and again when its content has changed.
+
+use log::Level;
+use midge::{Duration, Instant};
+use nix::errno::Errno;
+
+use crate::files::read_file;
+use crate::helper::Helper;
+use crate::logger::say;
+use crate::os::{Reason, Slot};
+use crate::poll::{Poll, Token};
+use crate::seeds::{Seeds, Source};
+
+/// What is read of the file; of one that is longer, the beginning counts.
+const TEXT_BYTES: usize = 16_384;
+
+/// How often it is read again.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// What a helper tells of it: the number of an error, or 0 and the text.
+type Told = [u8; 1 + TEXT_BYTES];
+static TOLD: Slot<Told> = Slot::new([0; 1 + TEXT_BYTES]);
+
+pub(super) struct JoinFile {
+    path: &'static str,
+    helper: Option<Helper>,
+    told: &'static mut Told,
+    len: usize,
+    /// Of what was read last: a checksum of the text, or a number of an error.
+    last: u64,
+    due: Instant,
+}
+
+impl JoinFile {
+    /// Reads the file for the first time, while there is nobody yet who could wait for it. `None`
+    /// if this process has one already.
+    pub(super) fn new(path: &'static str, seeds: &mut Seeds) -> Option<Self> {
+        seeds.wait_for(Source::File);
+        let told = TOLD.take()?;
+        let due = Instant::ZERO;
+        let mut file = Self { path, helper: None, told, len: 0, last: 0, due };
+        file.len = read(path, file.told);
+        file.take(seeds);
+        Some(file)
+    }
+
+    /// When `run` has something to do beside what a helper tells.
+    pub(super) fn poll_timeout(&self) -> Instant {
+        if self.helper.is_some() { Instant::FAR_FUTURE } else { self.due }
+    }
+
+    /// Reads it again now, and takes it for changed.
+    pub(super) fn hurry(&mut self) {
+        (self.due, self.last) = (Instant::ZERO, 0);
+    }
+
+    /// Does what is due or has come.
+    pub(super) fn run(&mut self, now: Instant, poll: &Poll, token: Token, seeds: &mut Seeds) {
+        if let Some(helper) = &self.helper {
+            match helper.read(&mut self.told[self.len..]) {
+                Ok(0) => {}
+                // The rest comes with another event, or is there by now.
+                Ok(n) => {
+                    self.len += n;
+                    return self.run(now, poll, token, seeds);
+                }
+                Err(_) => return,
+            }
+            self.helper = None;
+            self.take(seeds);
+        }
+        if self.due <= now {
+            self.due = now + PAUSE;
+            self.len = 0;
+            let (path, told) = (self.path, &mut *self.told);
+            let helper = Helper::start(poll, token, None, &mut |socket| {
+                let len = read(path, told);
+                let _ = socket.send(&told[..len]);
+            });
+            // Without a helper the next time is soon enough.
+            self.helper = helper.ok();
+        }
+    }
+
+    /// Takes what was read, if it is new. What cannot be read leaves everything as it is.
+    fn take(&mut self, seeds: &mut Seeds) {
+        let Some((error, text)) = self.told[..self.len].split_first() else { return };
+        let is_new = core::mem::replace(&mut self.last, checksum(&self.told[..self.len]));
+        if is_new == self.last {
+            return;
+        }
+        if *error == 0 {
+            return seeds.set_lines(Source::File, text);
+        }
+        let (path, reason) = (self.path, Reason(Errno::from_raw((*error).into())));
+        say(
+            Level::Warn,
+            format_args!("join_file={path} note=\"cannot be read, is tried again: {reason}\""),
+        );
+    }
+}
+
+fn read(path: &str, told: &mut Told) -> usize {
+    let (error, text) = told.split_at_mut(1);
+    match read_file(path, text) {
+        Ok(text) => {
+            error[0] = 0;
+            1 + text.len()
+        }
+        // All numbers of errors are below 134.
+        Err(reason) => {
+            error[0] = reason as u8;
+            1
+        }
+    }
+}
+
+/// FNV-1a: to see changes that nobody makes on purpose to hide.
+pub(super) fn checksum(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
+        (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
