@@ -30,7 +30,7 @@ const SEEDS_BYTES: usize = 4_096;
 const PAUSE: Duration = Duration::from_secs(60);
 
 /// The variables of an event with everything at its longest, and the path of the API.
-const VARIABLES_BYTES: usize = 1_024;
+pub(super) const VARIABLES_BYTES: usize = 1_024;
 
 #[derive(Debug)]
 pub(super) struct Children {

@@ -70,6 +70,8 @@ pub(super) struct Driver {
     udp_ready: bool,
     /// API connections have something to do.
     api_ready: bool,
+    /// SIGUSR1 has come.
+    dump: bool,
     /// SIGINT has come while the node was leaving.
     quit: bool,
 }
@@ -109,6 +111,7 @@ impl Driver {
             refusals_again: Instant::ZERO,
             udp_ready: true,
             api_ready: true,
+            dump: false,
             quit: false,
         })
     }
@@ -225,12 +228,13 @@ impl Driver {
     fn serve(&mut self) {
         let now = os::now();
         let due = self.server.poll_timeout().is_some_and(|due| due <= now);
-        if !self.api_ready && !due {
+        if !self.api_ready && !due && !self.dump {
             return;
         }
         self.counters.http = self.server.stats();
         self.counters.send_dropped = self.udp.send_dropped;
         self.counters.log_dropped = dropped();
+        self.counters.hooks = self.children.hooks.stats;
         let mut api = Api {
             node: self.node,
             seeds: self.joining.seeds,
@@ -241,6 +245,9 @@ impl Driver {
             now,
         };
         self.api_ready = self.server.run(now, &self.poll, &mut api);
+        if core::mem::take(&mut self.dump) {
+            words::dump(&api);
+        }
         self.tell_refusals(now);
         self.follow_up();
     }
@@ -283,9 +290,7 @@ impl Driver {
                     say(Level::Info, format_args!("signal=SIGHUP note=\"reading again\""));
                     self.joining.reload();
                 }
-                Request::Dump => {
-                    words::dump(self.node, self.udp.send_dropped, &self.server.stats())
-                }
+                Request::Dump => self.dump = true,
             }
         }
     }

@@ -11,6 +11,7 @@ use core::fmt::{self, Write as _};
 use log::Level;
 use midge::{Duration, Instant};
 
+use crate::api::HookStats;
 use crate::api::events::{Events, Kind, Record};
 use crate::http::Page;
 use crate::logger::say;
@@ -18,19 +19,6 @@ use crate::socket::SocketPath;
 
 /// How often the log tells at most that events were lost.
 const LOST_PAUSE: Duration = Duration::from_secs(60);
-
-/// What has become of events.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct HookStats {
-    /// Programs that were to be started.
-    pub(crate) runs: u64,
-    /// Those among them that were not, or did not end with status 0.
-    pub(crate) failed: u64,
-    /// Events that were passed over because a newer one says more.
-    pub(crate) merged: u64,
-    /// Events that were forgotten before a program could be started for them.
-    pub(crate) lost: u64,
-}
 
 /// Which event is next.
 #[derive(Debug)]
@@ -135,4 +123,128 @@ pub(super) fn write_variables(
     );
     events.id(record, page);
     page.push(b"\0");
+}
+
+#[cfg(test)]
+mod tests {
+    use midge::event::{Change, Event};
+    use midge::{Address, Config, Incarnation, Node, State};
+
+    use super::*;
+    use crate::api::events::KEPT;
+
+    const NOW: Instant = Instant::ZERO;
+
+    fn node() -> Box<Node<4>> {
+        let mut node = Box::new(Node::EMPTY);
+        let config = Config::new("a", Address::v4([10, 0, 0, 1], 6434));
+        node.init(&config, [1; 32], 1, NOW).unwrap();
+        node
+    }
+
+    fn ring() -> Box<Events> {
+        let mut events = Box::new(Events::EMPTY);
+        events.begin(1);
+        events
+    }
+
+    fn member(last: u8, change: Change) -> Event {
+        let address = Address::v4([10, 0, 0, last], 6434);
+        Event::Member { change, address, state: State::Alive, incarnation: Incarnation::ZERO }
+    }
+
+    /// The members and kinds that programs are started for, of these changes.
+    fn told(changes: &[(u8, Change)]) -> (Vec<(u8, &'static str)>, HookStats) {
+        let (node, mut events, mut hooks) = (node(), ring(), Hooks::new());
+        for (last, change) in changes {
+            events.add(&*node, &member(*last, *change), 1);
+        }
+        let mut told = Vec::new();
+        while let Some(record) = hooks.next(NOW, &events) {
+            let octets = record.member.address.octets_v4().unwrap();
+            told.push((octets[3], record.kind.name()));
+        }
+        (told, hooks.stats)
+    }
+
+    #[test]
+    fn the_newest_fact_of_each_sort_is_told() {
+        use Change::{Failed, Forgotten, Joined, Left, Recovered, Suspected, Updated};
+        for (changes, expected) in [
+            (&[Joined, Updated][..], &["member_joined", "member_updated"][..]),
+            (&[Joined, Updated, Updated], &["member_joined", "member_updated"]),
+            (&[Joined, Suspected, Recovered], &["member_joined", "member_recovered"]),
+            (&[Suspected, Failed], &["member_failed"]),
+            (&[Joined, Updated, Suspected, Failed], &["member_failed"]),
+            (&[Failed, Joined], &["member_joined"]),
+            (&[Left, Forgotten], &["member_forgotten"]),
+            (&[Failed, Joined, Suspected], &["member_joined", "member_suspected"]),
+        ] {
+            // Another member's events make no difference, wherever they are.
+            let mut all = vec![(9, Joined)];
+            all.extend(changes.iter().map(|change| (2, *change)));
+            all.push((8, Left));
+            let (told, stats) = told(&all);
+            let of_it = told.iter().filter(|(last, _)| *last == 2).map(|(_, kind)| *kind);
+            assert!(of_it.eq(expected.iter().copied()), "{changes:?}: {told:?}");
+            assert_eq!(told.len(), expected.len() + 2);
+            assert_eq!(stats.runs + stats.merged, all.len() as u64);
+        }
+    }
+
+    #[test]
+    fn events_about_no_member_are_all_told() {
+        let (node, mut events, mut hooks) = (node(), ring(), Hooks::new());
+        for event in [Event::Isolated, Event::Joined, Event::Isolated, Event::NoAnswer] {
+            events.add(&*node, &event, 1);
+        }
+        let mut kinds = Vec::new();
+        while let Some(record) = hooks.next(NOW, &events) {
+            kinds.push(record.kind.name());
+        }
+        assert_eq!(kinds, ["isolated", "joined", "isolated", "no_answer"]);
+    }
+
+    #[test]
+    fn what_the_ring_has_forgotten_is_lost_and_counted() {
+        let (node, mut events, mut hooks) = (node(), ring(), Hooks::new());
+        for at in 0..KEPT + 44 {
+            events.add(&*node, &member(at as u8, Change::Updated), 1);
+        }
+        assert_eq!(hooks.next(NOW, &events).unwrap().seq, 45);
+        assert_eq!((hooks.stats.lost, hooks.lost_told), (44, 44));
+        // The log is told once a minute.
+        for _ in 0..KEPT {
+            events.add(&*node, &Event::Isolated, 1);
+        }
+        let soon = NOW + Duration::from_secs(59);
+        assert!(hooks.next(soon, &events).is_some());
+        assert_eq!((hooks.stats.lost, hooks.lost_told), (44 + KEPT as u64 - 1, 44));
+        assert!(hooks.next(NOW + LOST_PAUSE, &events).is_some());
+        assert_eq!(hooks.lost_told, hooks.stats.lost);
+    }
+
+    #[test]
+    fn variables_fit_with_everything_at_its_longest() {
+        let (node, mut events) = (node(), ring());
+        let mut record = events.add(&*node, &member(2, Change::Recovered), u64::MAX).clone();
+        let longest = Address::v6([0xFF; 16], u16::MAX);
+        record.member.address = longest;
+        record.member.incarnation.epoch = u64::MAX;
+        record.member.name = "n".repeat(midge::limits::NAME_BYTES).as_str().try_into().unwrap();
+        record.member.tags = "t".repeat(midge::limits::TAGS_BYTES).as_str().try_into().unwrap();
+        record.seq = u64::MAX;
+        let path = "p".repeat(crate::socket::PATH_BYTES).leak();
+        let api = crate::socket::SocketPaths::given(path).first;
+        let mut space = [0; super::super::children::VARIABLES_BYTES];
+        let mut page = Page::new(&mut space);
+        write_variables(&events, &record, api, &mut page);
+        assert!(!page.is_overfull());
+        let text = str::from_utf8(page.written()).unwrap();
+        let entries: Vec<_> = text.strip_suffix('\0').unwrap().split('\0').collect();
+        assert_eq!(entries.len(), 9);
+        assert_eq!(entries[0], format!("MIDGE_API={path}"));
+        assert!(entries[1..].iter().all(|entry| entry.starts_with("MIDGE_EVENT_")), "{text}");
+        assert!(entries.contains(&&*format!("MIDGE_EVENT_ADDR={longest}")), "{text}");
+    }
 }

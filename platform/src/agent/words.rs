@@ -3,9 +3,10 @@
 use core::fmt;
 
 use log::Level;
-use midge::{Address, Node, Reject};
+use midge::{Address, Member, Node, Reject, Status};
 
 use super::advertise::Choice;
+use crate::api::Api;
 use crate::api::events::Record;
 use crate::http::Stats;
 use crate::logger::{always, say};
@@ -15,6 +16,9 @@ use crate::text::Quoted;
 
 /// Members that a state dump lists; `midge members` has them all.
 const DUMPED_MEMBERS: usize = 256;
+
+/// Figures in a line of a state dump.
+const FIGURES_A_LINE: usize = 8;
 
 fn info(text: fmt::Arguments<'_>) {
     say(Level::Info, text);
@@ -80,88 +84,58 @@ pub(super) fn refusals(api: &Stats) {
     ));
 }
 
-/// Writes the state to the log, at every level: the node, its counters and those of the API, its
-/// members.
-pub(super) fn dump<const N: usize>(node: &Node<N>, send_dropped: u64, api: &Stats) {
-    let status = node.status();
-    always(
-        Level::Info,
-        format_args!(
-            "dump addr={} incarnation={} alive={} suspect={} failed={} left={} capacity={} \
-         health={} digest={:08x} joined={} isolated={} leaving={} partial={} seeds={}",
-            status.own.address,
-            status.own.incarnation,
-            status.alive,
-            status.suspect,
-            status.failed,
-            status.left,
-            status.capacity,
-            status.health,
-            status.digest,
-            status.joined,
-            status.isolated,
-            status.leaving,
-            status.partial,
-            status.seeds.len(),
-        ),
-    );
-    let stats = node.stats();
-    always(
-        Level::Info,
-        format_args!(
-            "dump datagrams_in={} datagrams_out={} bytes_in={} bytes_out={} send_dropped={send_dropped} \
-         probes={} probes_failed={} refutations={} reconciliations={} rtt_us={}",
-            stats.datagrams_in,
-            stats.datagrams_out,
-            stats.bytes_in,
-            stats.bytes_out,
-            stats.probes,
-            stats.probes_failed,
-            stats.refutations,
-            stats.reconciliations,
-            stats.rtt_us,
-        ),
-    );
-    always(
-        Level::Info,
-        format_args!(
-            "dump api_connections={} api_requests={} api_refused={} api_timeouts={} api_busy={} \
-         api_evicted={} api_accept_errors={}",
-            api.connections,
-            api.requests,
-            api.refused,
-            api.timeouts,
-            api.busy,
-            api.evicted,
-            api.accept_errors,
-        ),
-    );
+/// Writes the state to the log, at every level: the node, all figures, its members.
+pub(super) fn dump<const N: usize>(api: &Api<'_, N>) {
+    let status = api.node.status();
+    let (own, digest, leaving) = (&status.own, status.digest, status.leaving);
+    let Status { alive, suspect, failed, left, .. } = status;
+    dump_line(format_args!(
+        "addr={} incarnation={} alive={alive} suspect={suspect} failed={failed} left={left} \
+         digest={digest:08x} leaving={leaving}",
+        own.address, own.incarnation,
+    ));
+    for figures in api.figures().chunks(FIGURES_A_LINE) {
+        dump_line(format_args!("{}", Pairs(figures)));
+    }
+    let rejects = api.node.stats().rejects;
     for reason in Reject::ALL {
-        let count = stats.rejects[reason.index()];
+        let count = rejects[reason.index()];
         if count > 0 {
-            always(Level::Info, format_args!("dump reject={reason} count={count}"));
+            dump_line(format_args!("reject={reason} count={count}"));
         }
     }
     let mut left_out = 0;
-    for (listed, (_, member)) in node.members(0).enumerate() {
+    for (listed, (_, member)) in api.node.members(0).enumerate() {
         if listed >= DUMPED_MEMBERS {
             left_out += 1;
             continue;
         }
-        always(
-            Level::Info,
-            format_args!(
-                "dump member={} state={} incarnation={} rtt_us={} name={}",
-                member.address,
-                member.state,
-                member.incarnation,
-                member.rtt_us,
-                Quoted(member.name),
-            ),
-        );
+        let Member { address, state, incarnation, rtt_us, .. } = member;
+        let name = Quoted(member.name);
+        dump_line(format_args!(
+            "member={address} state={state} incarnation={incarnation} rtt_us={rtt_us} name={name}"
+        ));
     }
     if left_out > 0 {
-        always(Level::Info, format_args!("dump members_left_out={left_out}"));
+        dump_line(format_args!("members_left_out={left_out}"));
     }
-    always(Level::Info, format_args!("dump end"));
+    dump_line(format_args!("end"));
+}
+
+fn dump_line(text: fmt::Arguments<'_>) {
+    always(Level::Info, format_args!("dump {text}"));
+}
+
+/// Names with their values: `a=1 b=2`.
+struct Pairs<'a>(&'a [(&'static str, u64)]);
+
+impl fmt::Display for Pairs<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, (name, value)) in self.0.iter().enumerate() {
+            f.write_str(if at > 0 { " " } else { "" })?;
+            f.write_str(name)?;
+            write!(f, "={value}")?;
+        }
+        Ok(())
+    }
 }

@@ -31,7 +31,7 @@ use crate::text::same_word;
 pub use address::{
     AddressError, DEFAULT_PORT, HOST_BYTES, HTTP_PORT, Target, parse_address, parse_target,
 };
-pub use stats::Counters;
+pub use stats::{Counters, Hooks as HookStats};
 
 #[cfg(test)]
 mod tests;

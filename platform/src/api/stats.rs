@@ -6,6 +6,19 @@ use super::Api;
 use crate::http::json::Object;
 use crate::http::{ContentType, Cursor, Next, Page, Reply, Stats as Http, StatusCode};
 
+/// What has become of the events that a program was to be run for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Hooks {
+    /// Programs that were to be started.
+    pub runs: u64,
+    /// Those among them that were not, or did not end with status 0.
+    pub failed: u64,
+    /// Events that were passed over because a newer one says more.
+    pub merged: u64,
+    /// Events that were forgotten before a program could be started for them.
+    pub lost: u64,
+}
+
 /// What the agent counts around the node.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counters {
@@ -17,6 +30,8 @@ pub struct Counters {
     pub log_dropped: u32,
     /// Times that the heap was used since the loop began.
     pub allocations: u32,
+    /// Of `--on-event`.
+    pub hooks: Hooks,
     /// Rounds of the loop.
     pub rounds: u64,
     /// Time that the loop has worked and not waited, microseconds.
@@ -58,7 +73,7 @@ type Figure = (&'static str, Kind, &'static str);
 use Kind::{Counter, Gauge, GaugeTime, Time};
 
 /// In the order of [`Api::values`].
-const FIGURES: [Figure; 38] = [
+const FIGURES: [Figure; 42] = [
     ("datagrams_in", Counter, "Datagrams accepted"),
     ("datagrams_out", Counter, "Datagrams built"),
     ("bytes_in", Counter, "UDP payload accepted"),
@@ -84,6 +99,10 @@ const FIGURES: [Figure; 38] = [
     ("api_evicted", Counter, "API connections closed for others"),
     ("api_accept_errors", Counter, "API connections not accepted"),
     ("log_dropped", Counter, "Log lines dropped"),
+    ("hook_runs", Counter, "Programs begun for events"),
+    ("hook_failures", Counter, "Programs for events that failed"),
+    ("hook_events_merged", Counter, "Events with newer ones about the same, passed over"),
+    ("hook_events_lost", Counter, "Events that came faster than programs ran, lost"),
     ("allocations", Counter, "Heap allocations since the loop began"),
     ("loop_rounds", Counter, "Rounds of the loop"),
     ("loop_busy_us", Time, "Time not spent waiting"),
@@ -100,7 +119,7 @@ const FIGURES: [Figure; 38] = [
 ];
 
 /// How many of them `/v1/stats` has: what follows is in the status.
-const COUNTED: usize = 30;
+const COUNTED: usize = 34;
 
 const STATES: [State; 4] = [State::Alive, State::Suspect, State::Failed, State::Left];
 
@@ -136,6 +155,10 @@ impl<const N: usize> Api<'_, N> {
             http.evicted,
             http.accept_errors,
             counters.log_dropped.into(),
+            counters.hooks.runs,
+            counters.hooks.failed,
+            counters.hooks.merged,
+            counters.hooks.lost,
             counters.allocations.into(),
             counters.rounds,
             counters.busy_us,
@@ -150,6 +173,12 @@ impl<const N: usize> Api<'_, N> {
             status.partial.into(),
             self.now.since(self.about.started).as_micros(),
         ]
+    }
+
+    /// All figures by name.
+    pub(crate) fn figures(&self) -> [(&'static str, u64); FIGURES.len()] {
+        let values = self.values();
+        core::array::from_fn(|at| (FIGURES[at].0, values[at]))
     }
 
     pub(super) fn stats(&self, content: ContentType, reply: &mut Reply<'_>) {

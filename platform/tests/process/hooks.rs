@@ -191,6 +191,9 @@ fn programs_that_do_not_do_well_are_one_warning_each() {
             let failures = log.matches("event=command_failed").count();
             if failures >= 2 { Ok(()) } else { Err(log) }
         });
+        let stats = agent.get("/v1/stats").unwrap();
+        assert!(stats["hook_failures"].as_u64() >= Some(2), "{stats}");
+        assert!(stats["hook_runs"].as_u64() >= stats["hook_failures"].as_u64(), "{stats}");
         one_view(&[&agent, &other]);
     }
 }

@@ -1,8 +1,11 @@
 //! Ways to leave, and ways to stop.
 
+use std::net::UdpSocket;
+use std::time::{Duration, Instant};
+
 use nix::sys::signal::Signal;
 
-use crate::harness::{Agent, Options, cluster, eventually, one_view};
+use crate::harness::{Agent, DEADLINE, Options, cluster, eventually, one_view};
 
 fn leaves(how: impl FnOnce(&Agent), logged: &str) {
     let mut agents = cluster(3);
@@ -105,15 +108,44 @@ fn sighup_and_sigusr1_stop_nothing() {
     one_view(&agents.iter().collect::<Vec<_>>());
 }
 
-/// One that has found nobody has nobody to tell.
+/// One that has found nobody has nobody to tell, whether nobody is there, or somebody who is silent
+/// or answers with nonsense.
 #[test]
-fn sigterm_while_joining_ends_it() {
+fn sigterm_while_joining_ends_it_at_once() {
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let babbling = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let (silent_addr, babbling_addr) =
+        (silent.local_addr().unwrap().to_string(), babbling.local_addr().unwrap().to_string());
+    babbling.set_read_timeout(Some(DEADLINE)).unwrap();
     // Nobody is at the discard port of this machine.
-    let join = vec!["127.0.0.1:9".into()];
+    for seed in ["127.0.0.1:9".to_string(), silent_addr, babbling_addr.clone()] {
+        let join = vec![seed.clone()];
+        let mut agent = Agent::start(&Options { join, period_ms: 60_000, ..Options::default() });
+        if seed == babbling_addr {
+            let (_, from) = babbling.recv_from(&mut [0; 2_048]).expect("a hello");
+            babbling.send_to(b"nonsense", from).unwrap();
+        }
+        assert_eq!(agent.get("/v1/status").unwrap()["joined"], false);
+        let start = Instant::now();
+        agent.signal(Signal::SIGTERM);
+        assert_eq!(agent.ended().code(), Some(0), "{}", agent.log());
+        assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+        agent.logged(&["event=left"]);
+        assert!(!agent.api().exists());
+    }
+}
+
+/// One that has just joined tells those it knows, and none of them answers: the lingering has its
+/// bound.
+#[test]
+fn sigterm_after_joining_those_who_are_gone_ends_it_in_time() {
+    let mut seed = Agent::start(&Options { period_ms: 60_000, ..Options::default() });
+    let join = vec![seed.addr().into()];
     let mut agent = Agent::start(&Options { join, period_ms: 60_000, ..Options::default() });
-    assert_eq!(agent.get("/v1/status").unwrap()["joined"], false);
+    one_view(&[&seed, &agent]);
+    seed.crash();
+    let start = Instant::now();
     agent.signal(Signal::SIGTERM);
     assert_eq!(agent.ended().code(), Some(0), "{}", agent.log());
-    agent.logged(&["event=left"]);
-    assert!(!agent.api().exists());
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }

@@ -211,3 +211,29 @@ fn says(agent: &Unread, piece: &str) {
         if body.contains(piece) { Ok(()) } else { Err(body) }
     });
 }
+
+/// Nobody reads the log for 10 seconds, in which it has much to say: nobody suspects the agent, and
+/// it does not take itself for slow.
+#[test]
+fn a_reader_that_stalls_makes_nobody_suspect_the_agent() {
+    let (reader, writer) = io::pipe().expect("a pipe");
+    let agent = Unread::start(writer, &["--period=200"]);
+    let status: serde_json::Value = serde_json::from_str(&agent.status().unwrap()).unwrap();
+    let addr = status["addr"].as_str().expect("an address").to_string();
+    let join = || Options { join: vec![addr.clone()], ..Options::default() };
+    let others = Agent::start_all(&[join(), join(), join()]);
+    says(&agent, "\"alive\":4");
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(10) {
+        agent.signal(Signal::SIGUSR1);
+        says(&agent, "\"health\":0,");
+    }
+    for other in &others {
+        let suspected = |line: &str| line.contains("member_suspected") && line.contains(&addr);
+        assert!(!other.log().lines().any(suspected), "{}", other.log());
+        other.sees(&addr, "alive");
+    }
+    let text = drain(&mut reopen(&reader, OpenOptions::new().read(true)));
+    assert!(text.len() >= 4_096, "the pipe was full");
+    agent.leaves();
+}
