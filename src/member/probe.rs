@@ -60,6 +60,14 @@ impl Probe {
         second_until: Instant::ZERO,
     };
 
+    #[inline(never)]
+    fn begin(&mut self, target: &Address, number: Token) {
+        self.stage = Stage::Direct;
+        self.target = *target;
+        self.number = number;
+        self.ping_owed = true;
+    }
+
     /// One more helper is to be sent the request; not more than there are places.
     #[inline(never)]
     fn ask(&mut self, helper: &Address) {
@@ -117,6 +125,11 @@ impl<const N: usize> Swim<N> {
         self.round_trip.timeout(self.period)
     }
 
+    /// How long an answer may take, by this node's health.
+    pub(super) fn stretched_timeout(&self) -> Duration {
+        self.stretch(self.ping_timeout())
+    }
+
     fn stretch(&self, span: Duration) -> Duration {
         span.times(u32::from(self.health) + 1)
     }
@@ -131,15 +144,9 @@ impl<const N: usize> Swim<N> {
         self.probe = Probe::NONE;
         let Some(slot) = self.table.next_to_probe(&mut self.rng) else { return };
         self.stats.probes = self.stats.probes.wrapping_add(1);
-        self.probe = Probe {
-            stage: Stage::Direct,
-            target: self.table.row(slot).address,
-            number: self.draw_token(),
-            ping_owed: true,
-            ..Probe::NONE
-        };
-        let timeout = self.stretch(self.ping_timeout());
-        self.timers.set(Timer::Probe, self.now + timeout);
+        let number = self.draw_token();
+        self.probe.begin(&self.table.row(slot).address, number);
+        self.timers.set(Timer::Probe, self.now + self.stretched_timeout());
     }
 
     /// The time-out of the probe's stage.
@@ -167,7 +174,7 @@ impl<const N: usize> Swim<N> {
             }
         }
         // The probe ends with its period; called late, it gets the time that it needs.
-        let shortest = self.now + self.stretch(self.ping_timeout());
+        let shortest = self.now + self.stretched_timeout();
         let end_of_period = self.timers.get(Timer::Period).unwrap_or(self.now).max(shortest);
         self.probe.second_until = shortest;
         self.timers.set(Timer::Period, end_of_period);

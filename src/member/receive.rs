@@ -112,7 +112,7 @@ impl<const N: usize> Swim<N> {
         let mut proven = false;
         let mut answers = false;
         for section in datagram.sections() {
-            match section {
+            match &section {
                 Section::Challenge(challenge) => {
                     answers = true;
                     let itself = self.is_token_of(challenge.echo, sender.address);
@@ -122,17 +122,17 @@ impl<const N: usize> Swim<N> {
                         self.meet(sender, &datagram.header);
                     }
                     if proven {
-                        self.hear_challenge(sender.address, &challenge);
+                        self.hear_challenge(sender.address, challenge);
                         self.hasten_join();
                     }
                 }
                 Section::Ack(number) => {
                     answers = true;
-                    self.hear_relayed_ack(sender.address, number);
+                    self.hear_relayed_ack(sender.address, *number);
                 }
                 Section::Refused(refused) => {
                     answers = true;
-                    self.hear_refusal(sender.address, &refused);
+                    self.hear_refusal(sender.address, refused);
                 }
                 _ => {}
             }
@@ -158,7 +158,7 @@ impl<const N: usize> Swim<N> {
         self.table.pin(Some(slot));
         self.hear_sender(slot, header);
         for section in datagram.sections() {
-            self.hear_section(slot, sender.address, header, section);
+            self.hear_section(slot, sender.address, header, &section);
         }
         // With a hello this asks for a hello in turn, which has been seen to.
         let asks = header.wants_details && sender.hello.is_none();
@@ -168,31 +168,31 @@ impl<const N: usize> Swim<N> {
         self.compare_digest(slot, header.digest, header.partial);
     }
 
-    fn hear_section(&mut self, slot: Slot, from: &Address, header: &Header, section: Section<'_>) {
+    fn hear_section(&mut self, slot: Slot, from: &Address, header: &Header, section: &Section<'_>) {
         match section {
             Section::Ping(number) => {
-                self.table.row_mut(slot).ack = number;
+                self.table.row_mut(slot).ack = *number;
                 self.table.owe(slot, Flags::ACK);
             }
             Section::Ack(number) => {
-                self.hear_ack(from, number);
-                self.hear_relayed_ack(from, number);
+                self.hear_ack(from, *number);
+                self.hear_relayed_ack(from, *number);
             }
             Section::PingReq(request) => {
                 if self.may_ask(slot, COST_OF_PING) {
-                    self.hear_ping_req(from, &request);
+                    self.hear_ping_req(from, request);
                 }
             }
-            Section::Nack(number) => self.hear_nack(from, number),
+            Section::Nack(number) => self.hear_nack(from, *number),
             Section::Rumours(rumours) => {
-                for rumour in rumours {
+                for rumour in *rumours {
                     self.hear(slot, &rumour, false);
                 }
             }
-            Section::Details(details) => self.store_details(slot, header, &details),
+            Section::Details(details) => self.store_details(slot, header, details),
             // Has been heard before all else.
             Section::Hello(_) => {}
-            Section::Challenge(challenge) => self.hear_challenge(from, &challenge),
+            Section::Challenge(challenge) => self.hear_challenge(from, challenge),
             Section::PageRequest(request) => {
                 if self.may_ask(slot, COST_OF_PAGE) {
                     self.hear_page_request(from, request);
@@ -201,10 +201,10 @@ impl<const N: usize> Swim<N> {
             Section::Page(page) => self.hear_page(slot, page),
             Section::Buckets(buckets) => {
                 if self.may_ask(slot, COST_OF_PING) {
-                    self.hear_buckets(from, buckets);
+                    self.hear_buckets(from, *buckets);
                 }
             }
-            Section::Refused(refused) => self.hear_refusal(from, &refused),
+            Section::Refused(refused) => self.hear_refusal(from, refused),
             Section::Unknown(_) => {
                 self.stats.unknown_sections = self.stats.unknown_sections.wrapping_add(1);
             }

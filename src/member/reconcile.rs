@@ -7,7 +7,7 @@ use super::introduce::Reply;
 use super::row::Slot;
 use super::swim::Swim;
 use crate::address::Address;
-use crate::time::{Duration, Instant};
+use crate::time::Instant;
 use crate::wire::{Buckets, Page, PageRequest};
 
 /// How far reading a peer's table has come.
@@ -102,19 +102,22 @@ impl<const N: usize> Swim<N> {
         if self.pulls.iter().any(|pull| pull.stage != PullStage::Free && pull.peer == *peer) {
             return false;
         }
-        let deadline = self.now + self.pull_timeout();
+        let deadline = self.now + self.stretched_timeout();
         let end = self.now + self.period.times(PULL_PERIODS);
         let Some(place) = self.pulls.iter_mut().find(|pull| pull.stage == PullStage::Free) else {
             self.stats.overflows = self.stats.overflows.wrapping_add(1);
             return false;
         };
-        *place =
-            Pull { stage, peer: *peer, buckets, owed: true, tries: 1, deadline, end, ..Pull::FREE };
+        place.stage = stage;
+        place.peer = *peer;
+        place.buckets = buckets;
+        place.first = 0;
+        place.owed = true;
+        place.changed = false;
+        place.tries = 1;
+        place.deadline = deadline;
+        place.end = end;
         true
-    }
-
-    fn pull_timeout(&self) -> Duration {
-        self.ping_timeout().times(u32::from(self.health) + 1)
     }
 
     /// A peer offers its bucket digests: it gets our rows of those that differ, and we read its.
@@ -134,13 +137,13 @@ impl<const N: usize> Swim<N> {
     }
 
     /// A peer asks for a page.
-    pub(super) fn hear_page_request(&mut self, from: &Address, request: PageRequest) {
-        let PageRequest { buckets, first } = request;
+    pub(super) fn hear_page_request(&mut self, from: &Address, request: &PageRequest) {
+        let PageRequest { buckets, first } = *request;
         self.answer(from, u16::MAX, Reply::Page { buckets, first });
     }
 
     /// A page comes in. Its rows count only if it was asked for.
-    pub(super) fn hear_page(&mut self, slot: Slot, page: Page<'_>) {
+    pub(super) fn hear_page(&mut self, slot: Slot, page: &Page<'_>) {
         let from = self.table.row(slot).address;
         let expected = |pull: &Pull| match pull.stage {
             PullStage::Free => false,
@@ -154,7 +157,7 @@ impl<const N: usize> Swim<N> {
         for row in page.rows {
             changed |= self.hear(slot, &row, true);
         }
-        let deadline = self.now + self.pull_timeout();
+        let deadline = self.now + self.stretched_timeout();
         let pull = &mut self.pulls[at];
         pull.changed |= changed;
         if page.next == 0 || pull.end <= self.now {
@@ -173,7 +176,8 @@ impl<const N: usize> Swim<N> {
 
     /// A peer's table has been read to its end, or is given up.
     fn end_pull(&mut self, at: usize) {
-        let pull = core::mem::replace(&mut self.pulls[at], Pull::FREE);
+        let pull = &mut self.pulls[at];
+        pull.stage = PullStage::Free;
         let Some(slot) = self.table.find(&pull.peer) else { return };
         let period = self.period;
         let row = self.table.row_mut(slot);
@@ -187,7 +191,7 @@ impl<const N: usize> Swim<N> {
 
     /// Requests that were not answered: repeated, then given up.
     pub(super) fn pulls_due(&mut self) {
-        let deadline = self.now + self.pull_timeout();
+        let deadline = self.now + self.stretched_timeout();
         for at in 0..self.pulls.len() {
             let pull = &mut self.pulls[at];
             if pull.stage == PullStage::Free || pull.deadline > self.now {

@@ -67,14 +67,12 @@ impl<const N: usize> Swim<N> {
             self.stats.overflows = self.stats.overflows.wrapping_add(1);
             return;
         };
-        *place = Relay {
-            stage: if held { RelayStage::PingOwed } else { RelayStage::NackOwed },
-            requester: *requester,
-            requested: *requested,
-            target: *target,
-            number,
-            deadline: if held { self.now + wait } else { self.now },
-        };
+        place.stage = if held { RelayStage::PingOwed } else { RelayStage::NackOwed };
+        place.requester = *requester;
+        place.requested = *requested;
+        place.target = *target;
+        place.number = number;
+        place.deadline = if held { self.now + wait } else { self.now };
     }
 
     /// An ack may be that of a relayed ping.
