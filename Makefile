@@ -34,7 +34,7 @@ TINY_FLAGS := $(SYMBOLS) -Zunstable-options -Cpanic=immediate-abort -Zlocation-d
 	-Cllvm-args=-inline-call-penalty=100 -Clink-arg=-Wl,-Map=$(TINY).map
 BUILD_STD := -Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size
 
-.PHONY: help setup build test bench bench-peers soak chaos lint static tiny size firmware fuzz run doc \
+.PHONY: help setup build test bench bench-peers soak chaos lint static tiny size firmware fuzz manual run doc \
 	clean
 
 help: ## list the targets
@@ -111,6 +111,10 @@ size: static tiny firmware ## bytes by section and crate, against size-report/bu
 fuzz: ## hostile input for the decoders, a whole node and the API, FUZZ_SECONDS (60) of each
 	@.ci/setup base nightly fuzz
 	.ci/fuzz
+
+manual: ## the man page and completions for bash, zsh and fish, in target/manual
+	@.ci/setup base
+	@cargo run --quiet --package midge-agent --example manual -- $(TARGET_DIR)/manual
 
 run: ## three nodes on loopback with a live table, until Ctrl-C
 	@.ci/setup base

@@ -16,6 +16,7 @@
 //! - [`poll`]: what the loop waits for; [`socket`]: sockets, and where the API's is
 //! - `dns`: names to addresses; `files`: small files; `helper`: what may
 //!   take long
+//! - [`manual`]: the man page and completions, which are no part of the program
 //! - `text`: looking into text
 //! - `os`: clocks, entropy, static memory, standard files, the words of errors
 
@@ -38,6 +39,7 @@ mod text;
 
 use std::ffi::{c_char, c_int};
 
+pub use cli::manual;
 use os::Strings;
 
 /// Runs the program and returns its exit status.

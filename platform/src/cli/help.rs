@@ -3,13 +3,11 @@
 /// A text in pieces, of which several commands share some.
 pub(super) type Text = &'static [&'static str];
 
-const SHOW: &str = "\
-  --json           as JSON
+const SHOW: &str = "  --json           as JSON
   --watch          again every second
 ";
 
-const ASK: &str = "\
-  --cluster NAME   ask the agent of this cluster; default \"default\"
+const ASK: &str = "  --cluster NAME   ask the agent of this cluster; default \"default\"
   --api PATH       ask the agent at this socket
 ";
 

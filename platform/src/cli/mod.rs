@@ -7,6 +7,7 @@ mod agent;
 mod client;
 mod decode;
 mod help;
+pub mod manual;
 mod options;
 mod response;
 
