@@ -1,6 +1,7 @@
 //! Small files of text.
 
 use std::ffi::CStr;
+use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
@@ -18,7 +19,11 @@ pub(crate) const FILE_BYTES: usize = 65_536;
 #[inline(never)]
 pub(crate) fn read_file<'a>(path: &str, space: &'a mut [u8]) -> Result<&'a [u8], Errno> {
     let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
-    let file = open(c_path(path, &mut [0; PATH_BYTES])?, flags, Mode::empty())?;
+    read_all(open(c_path(path, &mut [0; PATH_BYTES])?, flags, Mode::empty())?, space)
+}
+
+/// Reads what an open file has, as much as there is room for.
+pub(crate) fn read_all(file: OwnedFd, space: &mut [u8]) -> Result<&[u8], Errno> {
     let mut len = 0;
     loop {
         match read(&file, &mut space[len..])? {
@@ -73,6 +78,13 @@ pub(crate) fn next_word<'a>(line: &mut &'a str) -> &'a str {
     word
 }
 
+/// FNV-1a, to see changes that nobody makes on purpose to hide.
+pub(crate) fn checksum(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
+        (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,6 +104,13 @@ mod tests {
         let mut line = "  a\tb\u{fc}  c\r";
         let words = [(); 5].map(|()| next_word(&mut line));
         assert_eq!(words, ["a", "b\u{fc}", "c", "", ""]);
+    }
+
+    #[test]
+    fn checksums_are_those_of_fnv_1a() {
+        // From the test suite of its authors.
+        assert_eq!(checksum(b""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(checksum(b"foobar"), 0x8594_4171_f739_67e8);
     }
 
     #[test]

@@ -234,6 +234,7 @@ impl Driver {
         self.counters.http = self.server.stats();
         self.counters.send_dropped = self.udp.send_dropped;
         self.counters.log_dropped = dropped();
+        self.counters.state_errors = self.joining.state_errors();
         self.counters.hooks = self.children.hooks.stats;
         let mut api = Api {
             node: self.node,

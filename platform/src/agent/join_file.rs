@@ -4,7 +4,7 @@ use log::Level;
 use midge::{Duration, Instant};
 use nix::errno::Errno;
 
-use crate::files::read_file;
+use crate::files::{checksum, read_file};
 use crate::helper::Helper;
 use crate::logger::say;
 use crate::os::{Reason, Slot};
@@ -113,11 +113,4 @@ fn read(path: &str, told: &mut Told) -> usize {
             1
         }
     }
-}
-
-/// FNV-1a: to see changes that nobody makes on purpose to hide.
-pub(super) fn checksum(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
-        (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
 }

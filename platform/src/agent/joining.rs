@@ -1,16 +1,16 @@
 //! Whom to join: brings the sources of seeds together, and what is found to the node.
 
-use heapless::Vec;
 use midge::{Address, Duration, Instant, Node};
 
 use super::advertise;
 use super::finder::Finder;
 use super::join_file::JoinFile;
-use crate::dns::config::SERVERS;
+use super::state_dir::StateDir;
+use super::{Settings, Stopped, runs_already, stop};
 use crate::files::FILE_BYTES;
 use crate::os::{self, Slot};
 use crate::poll::{Events, Poll, Token};
-use crate::seeds::Seeds;
+use crate::seeds::{Seeds, Source};
 
 /// How long the start waits for the first address of a name, when the route to it decides which
 /// address is advertised.
@@ -23,26 +23,40 @@ pub(super) struct Joining {
     pub(super) seeds: &'static mut Seeds,
     finder: Finder,
     file: Option<JoinFile>,
+    state: Option<StateDir>,
     token: Token,
     /// The bound address of the node's socket.
     bound: Address,
 }
 
 impl Joining {
-    /// `None` if this process runs an agent already.
+    /// Reads what there is to be read at the start.
+    ///
+    /// # Errors
+    /// The state directory is not for this agent, or this process runs an agent already.
     pub(super) fn new(
         seeds: &'static mut Seeds,
-        servers: Vec<Address, SERVERS>,
-        join_file: Option<&'static str>,
+        settings: &Settings,
         bound: Address,
         token: Token,
-    ) -> Option<Self> {
-        let finder = Finder::new(servers, token, FILE.take()?)?;
-        let file = match join_file {
-            Some(path) => Some(JoinFile::new(path, seeds)?),
+    ) -> Result<Self, Stopped> {
+        let state = match settings.state_dir {
+            Some(path) => Some(
+                StateDir::open(path, settings.cluster)
+                    .map_err(|error| stop(format_args!("--state-dir: {path}: {error}")))?,
+            ),
             None => None,
         };
-        Some(Self { seeds, finder, file, bound, token })
+        if let Some(state) = &state {
+            seeds.set_addresses(Source::Peers, &state.peers);
+        }
+        let file = match settings.join_file {
+            Some(path) => Some(JoinFile::new(path, seeds).ok_or_else(runs_already)?),
+            None => None,
+        };
+        let space = FILE.take().ok_or_else(runs_already)?;
+        let finder = Finder::new(settings.dns.clone(), token, space).ok_or_else(runs_already)?;
+        Ok(Self { seeds, finder, file, state, bound, token })
     }
 
     /// Waits for the first address, if there is none yet and names are to be looked up. A signal
@@ -65,7 +79,8 @@ impl Joining {
     /// When `run` has something to do.
     pub(super) fn poll_timeout(&self) -> Instant {
         let file = self.file.as_ref().map_or(Instant::FAR_FUTURE, JoinFile::poll_timeout);
-        self.finder.poll_timeout().min(file)
+        let state = self.state.as_ref().map_or(Instant::FAR_FUTURE, StateDir::poll_timeout);
+        self.finder.poll_timeout().min(file).min(state)
     }
 
     /// Does what is due or has come, and tells the node.
@@ -78,8 +93,18 @@ impl Joining {
                 file.run(now, poll, self.token, self.seeds);
             }
             self.finder.run(now, poll, self.seeds, alone);
+            if let Some(state) = &mut self.state
+                && state.run(now, poll, self.token, node)
+            {
+                self.seeds.set_addresses(Source::Peers, &state.peers);
+            }
         }
         self.seeds.sync(node, now, &|seed| advertise::is_own(seed, own, bound));
+    }
+
+    /// Times that writing to the state directory has failed.
+    pub(super) fn state_errors(&self) -> u32 {
+        self.state.as_ref().map_or(0, |state| state.errors)
     }
 
     /// Looks everything up again.

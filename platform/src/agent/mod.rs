@@ -2,7 +2,7 @@
 //!
 //! - [`driver`]: the loop
 //! - [`joining`]: whom to join; [`finder`]: names become addresses; [`join_file`]: a file of them
-//! - [`networks`]: whom to listen to
+//! - [`networks`]: whom to listen to; [`state_dir`]: what is known at the next start
 //! - [`udp`]: the socket of the node; [`advertise`]: which address it tells the others
 //! - [`signals`]: signals as input; [`api_socket`]: where the API listens
 //! - [`children`]: programs that run beside the loop; [`hooks`]: which event is next
@@ -19,6 +19,7 @@ mod join_file;
 mod joining;
 mod networks;
 mod signals;
+mod state_dir;
 mod systemd;
 mod udp;
 mod words;
@@ -65,6 +66,7 @@ pub(crate) struct Settings {
     pub(crate) name: heapless::String<NAME_BYTES>,
     pub(crate) tags: heapless::String<TAGS_BYTES>,
     pub(crate) cluster: &'static str,
+    pub(crate) state_dir: Option<&'static str>,
     pub(crate) join_file: Option<&'static str>,
     pub(crate) allowed: Networks,
     pub(crate) dns: heapless::Vec<Address, SERVERS>,
@@ -106,9 +108,7 @@ pub(crate) fn run(settings: &Settings, seeds: &'static mut Seeds) -> Result<(), 
     let mut udp = Udp::bind(settings.bind, &poll, UDP).map_err(|e| stop(format_args!("{e}")))?;
     udp.allowed = settings.allowed.clone();
     let bound = udp.local_address().map_err(|error| cannot("read the bound address", error))?;
-    let dns = settings.dns.clone();
-    let mut joining =
-        Joining::new(seeds, dns, settings.join_file, bound, NAMES).ok_or_else(runs_already)?;
+    let mut joining = Joining::new(seeds, settings, bound, NAMES)?;
     let given = settings.advertise;
     if given.is_none() && advertise::is_wildcard(bound) {
         joining.find_first(&mut poll, SIGNALS);

@@ -28,6 +28,8 @@ pub struct Counters {
     pub send_dropped: u64,
     /// Log lines dropped because nobody read them.
     pub log_dropped: u32,
+    /// Writes to the state directory that failed.
+    pub state_errors: u32,
     /// Times that the heap was used since the loop began.
     pub allocations: u32,
     /// Of `--on-event`.
@@ -73,7 +75,7 @@ type Figure = (&'static str, Kind, &'static str);
 use Kind::{Counter, Gauge, GaugeTime, Time};
 
 /// In the order of [`Api::values`].
-const FIGURES: [Figure; 42] = [
+const FIGURES: [Figure; 43] = [
     ("datagrams_in", Counter, "Datagrams accepted"),
     ("datagrams_out", Counter, "Datagrams built"),
     ("bytes_in", Counter, "UDP payload accepted"),
@@ -99,6 +101,7 @@ const FIGURES: [Figure; 42] = [
     ("api_evicted", Counter, "API connections closed for others"),
     ("api_accept_errors", Counter, "API connections not accepted"),
     ("log_dropped", Counter, "Log lines dropped"),
+    ("state_errors", Counter, "Writes to the state directory that failed"),
     ("hook_runs", Counter, "Programs begun for events"),
     ("hook_failures", Counter, "Programs for events that failed"),
     ("hook_events_merged", Counter, "Events with newer ones about the same, passed over"),
@@ -119,7 +122,7 @@ const FIGURES: [Figure; 42] = [
 ];
 
 /// How many of them `/v1/stats` has: what follows is in the status.
-const COUNTED: usize = 34;
+const COUNTED: usize = 35;
 
 const STATES: [State; 4] = [State::Alive, State::Suspect, State::Failed, State::Left];
 
@@ -155,6 +158,7 @@ impl<const N: usize> Api<'_, N> {
             http.evicted,
             http.accept_errors,
             counters.log_dropped.into(),
+            counters.state_errors.into(),
             counters.hooks.runs,
             counters.hooks.failed,
             counters.hooks.merged,

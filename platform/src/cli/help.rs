@@ -71,6 +71,7 @@ whom the agent joins: options of midge agent
   --join-cmd CMD           run this, 30 s at most, while nobody is there, once a
                            minute: it prints more of them, one a line
   --join-file PATH         one in each line; read again when it changes
+  --state-dir DIR          remember who was there last, for the next start
   --dns ADDR[:PORT],...    ask these nameservers; default: /etc/resolv.conf
   --allow-cidr NET,...     listen only to these networks, as in 10.0.0.0/8;
                            members on this machine count, too: 127.0.0.0/8

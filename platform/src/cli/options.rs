@@ -38,6 +38,7 @@ pub(crate) const NAME: &Flag = &value("name");
 pub(crate) const TAG: &Flag = &value("tag");
 pub(crate) const CLUSTER: &Flag = &value("cluster");
 pub(crate) const JOIN: &Flag = &value("join");
+pub(crate) const STATE_DIR: &Flag = &value("state-dir");
 pub(crate) const JOIN_FILE: &Flag = &value("join-file");
 pub(crate) const ALLOW_CIDR: &Flag = &value("allow-cidr");
 pub(crate) const DNS: &Flag = &value("dns");
@@ -59,9 +60,10 @@ pub(crate) const CHECK: &Flag = &switch("check", None);
 /// Every command takes it.
 pub(crate) const HELP: &Flag = &switch("help", Some('h'));
 
-const ALL: [&Flag; 24] = [
-    BIND, ADVERTISE, NAME, TAG, CLUSTER, JOIN, JOIN_FILE, DNS, ALLOW_CIDR, PERIOD, API, API_GROUP,
-    API_MODE, ON_EVENT, JOIN_CMD, HTTP, METRICS, LOG, STATE, SINCE, JSON, WATCH, QUIET, CHECK,
+const ALL: [&Flag; 25] = [
+    STATE_DIR, BIND, ADVERTISE, NAME, TAG, CLUSTER, JOIN, JOIN_FILE, DNS, ALLOW_CIDR, PERIOD, API,
+    API_GROUP, API_MODE, ON_EVENT, JOIN_CMD, HTTP, METRICS, LOG, STATE, SINCE, JSON, WATCH, QUIET,
+    CHECK,
 ];
 
 /// What a command was given, checked as a whole.

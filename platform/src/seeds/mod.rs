@@ -125,6 +125,16 @@ impl Seeds {
         self.changed = true;
     }
 
+    /// Replaces the addresses that a source has named.
+    pub(crate) fn set_addresses(&mut self, source: Source, addresses: &[Address]) {
+        self.unsee(source, 0);
+        for address in addresses {
+            // Some are as good as all.
+            let _ = self.put(source, 0, *address);
+        }
+        self.settle(source, 0);
+    }
+
     /// Gives the node what has changed. It never gets an address of its own.
     pub(crate) fn sync<const N: usize>(
         &mut self,

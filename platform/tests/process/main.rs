@@ -20,6 +20,7 @@ mod nameserver;
 mod seeds;
 mod service;
 mod socket_access;
+mod state_dir;
 mod steady;
 mod tcp;
 mod unread;

@@ -22,6 +22,7 @@ fn world() -> World<Fleet> {
         },
         send_dropped: 108,
         log_dropped: 109,
+        state_errors: 121,
         hooks: HookStats { runs: 113, failed: 114, merged: 115, lost: 116 },
         allocations: 110,
         rounds: 111,
@@ -64,6 +65,7 @@ fn every_counter_is_in_the_stats() {
         ("api_accept_errors", 107),
         ("send_dropped", 108),
         ("log_dropped", 109),
+        ("state_errors", 121),
         ("hook_runs", 113),
         ("hook_failures", 114),
         ("hook_events_merged", 115),
@@ -79,7 +81,7 @@ fn every_counter_is_in_the_stats() {
     let rejects = answer["rejects"].as_object().unwrap();
     assert_eq!(rejects.len(), Reject::COUNT);
     assert_eq!(answer["rejects"]["short"], 1);
-    assert_eq!(answer.as_object().unwrap().len(), 35, "and nothing that this test does not know");
+    assert_eq!(answer.as_object().unwrap().len(), 36, "and nothing that this test does not know");
 }
 
 #[test]

@@ -1,0 +1,361 @@
+//! `--state-dir`: what an agent knows at its next start.
+//!
+//! The directory is of one cluster, one machine, and one agent at a time. Its file `peers` names
+//! members that were there last, as contact points for a node that was away for long, and for one
+//! whose cluster was: written by a helper, at most once a minute, and only when it has changed.
+
+use core::fmt::{self, Write as _};
+use std::ffi::CStr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use heapless::{String, Vec};
+use log::Level;
+use midge::limits::CLUSTER_NAME_BYTES;
+use midge::{Address, Duration, Instant, Node, State};
+use nix::errno::Errno;
+use nix::fcntl::{FlockArg, OFlag, open, openat, renameat};
+use nix::sys::stat::Mode;
+use nix::unistd::{fsync, mkdir};
+
+use crate::api::{DEFAULT_PORT, parse_address};
+use crate::files::{PATH_BYTES, c_path, checksum, each_line, next_word, read_all, read_file};
+use crate::helper::Helper;
+use crate::http::Page;
+use crate::logger::say;
+use crate::os::{self, Reason};
+use crate::poll::{Poll, Token};
+use crate::text::{Quoted, parse_hex};
+
+/// Peers that are kept.
+const PEERS: usize = 16;
+
+/// The longest file, bytes: a head of three lines, and a line of up to 48 for each peer.
+const FILE_BYTES: usize = 1_024;
+
+/// How often the file is written at most.
+const PAUSE: Duration = Duration::from_secs(60);
+
+const NAME: &CStr = c"peers";
+const NEW_NAME: &CStr = c"peers.new";
+
+/// Why the directory is not for this agent.
+pub(super) enum NoState {
+    /// It cannot be made, opened or locked, or its file cannot be read.
+    Obstacle(&'static str, Errno),
+    /// Another agent uses it.
+    InUse,
+    /// It is of another cluster.
+    Cluster(String<CLUSTER_NAME_BYTES>),
+    /// It is of another machine.
+    Machine,
+}
+
+impl fmt::Display for NoState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Obstacle(what, error) => {
+                write!(f, "cannot {what}: {}; give another directory", Reason(*error))
+            }
+            Self::InUse => f.write_str("another agent uses it; give each a directory of its own"),
+            Self::Cluster(name) => write!(
+                f,
+                "it is of cluster {}; give each cluster a directory of its own",
+                Quoted(name)
+            ),
+            Self::Machine => f.write_str(
+                "it is of another machine: was its disk cloned? To start anew here, remove the \
+                 file `peers` in it",
+            ),
+        }
+    }
+}
+
+pub(super) struct StateDir {
+    path: &'static str,
+    /// Open for reading, and locked.
+    directory: OwnedFd,
+    cluster: &'static str,
+    /// A checksum of the machine's id; 0 if it has none.
+    machine: u32,
+    pub(super) peers: Vec<Address, PEERS>,
+    helper: Option<Helper>,
+    /// Checksums of what the file holds, and of what it is to hold.
+    written: u64,
+    wanted: u64,
+    due: Instant,
+    /// Times that writing has failed.
+    pub(super) errors: u32,
+}
+
+impl StateDir {
+    /// Opens the directory, which is made if it is missing, and reads who was there last.
+    ///
+    /// # Errors
+    /// A [`NoState`].
+    pub(super) fn open(path: &'static str, cluster: &'static str) -> Result<Self, NoState> {
+        let directory = lock(path)?;
+        let mut state = Self {
+            path,
+            directory,
+            cluster,
+            machine: machine(),
+            peers: Vec::new(),
+            helper: None,
+            written: 0,
+            wanted: 0,
+            due: Instant::ZERO,
+            errors: 0,
+        };
+        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW;
+        let mut space = [0; FILE_BYTES];
+        let text = match openat(&state.directory, NAME, flags, Mode::empty()) {
+            Ok(file) => read_all(file, &mut space),
+            Err(Errno::ENOENT) => Ok(&[][..]),
+            Err(error) => Err(error),
+        };
+        let text = text.map_err(|error| NoState::Obstacle("read the file `peers` in it", error))?;
+        state.read(text)?;
+        state.written = checksum(text);
+        Ok(state)
+    }
+
+    /// Takes what the file says. Lines that make no sense are named and passed over.
+    fn read(&mut self, text: &[u8]) -> Result<(), NoState> {
+        let mut error = None;
+        each_line(text, &mut |number, mut line| {
+            let word = next_word(&mut line);
+            let value = next_word(&mut line);
+            match word {
+                "cluster" if value == self.cluster => {}
+                "cluster" => error = Some(NoState::Cluster(value.try_into().unwrap_or_default())),
+                "machine" => {
+                    let machine = parse_hex(value).unwrap_or(0) as u32;
+                    if ![machine, self.machine].contains(&0) && machine != self.machine {
+                        error.get_or_insert(NoState::Machine);
+                    }
+                }
+                _ => match parse_address(word, DEFAULT_PORT) {
+                    Ok(peer) if value.is_empty() && peer.is_usable() => {
+                        // There are never more than there is room for.
+                        let _ = self.peers.push(peer);
+                    }
+                    _ => say(
+                        Level::Warn,
+                        format_args!("state_dir={} line={number} note=\"ignored\"", self.path),
+                    ),
+                },
+            }
+        });
+        error.map_or(Ok(()), Err)
+    }
+
+    /// When `run` has something to do beside what a helper tells.
+    pub(super) fn poll_timeout(&self) -> Instant {
+        self.due
+    }
+
+    /// Does what is due or has come. Says whether there are other peers than before.
+    pub(super) fn run<const N: usize>(
+        &mut self,
+        now: Instant,
+        poll: &Poll,
+        token: Token,
+        node: &Node<N>,
+    ) -> bool {
+        self.hear();
+        if now < self.due {
+            return false;
+        }
+        self.due = now + PAUSE;
+        if self.helper.is_some() {
+            self.fail(&"the disk does not answer");
+            return false;
+        }
+        let changed = choose(&mut self.peers, node);
+        let mut space = [0; FILE_BYTES];
+        let mut page = Page::new(&mut space);
+        // A page cannot fail, and the longest file fits.
+        let _ = writeln!(page, "# of midge: who was there last\ncluster {}", self.cluster);
+        let _ = writeln!(page, "machine {:x}", self.machine);
+        for peer in &self.peers {
+            let _ = writeln!(page, "{peer}");
+        }
+        self.wanted = checksum(page.written());
+        if self.wanted != self.written {
+            let (directory, text) = (self.directory.as_fd(), page.written());
+            let helper = Helper::start(poll, token, Some(directory), &mut |socket| {
+                let error = replace(directory, text).err().unwrap_or(Errno::UnknownErrno);
+                // All numbers of errors are below 134, and 0 is none.
+                let _ = socket.send(&[error as u8]);
+            });
+            match helper {
+                Ok(helper) => self.helper = Some(helper),
+                Err(error) => self.fail(&Reason(error)),
+            }
+        }
+        changed
+    }
+
+    /// Hears what a helper tells.
+    fn hear(&mut self) {
+        let Some(helper) = &self.helper else { return };
+        let mut told = [0];
+        match helper.read(&mut told) {
+            Ok(0) => self.helper = None,
+            Ok(_) if told[0] == 0 => self.written = self.wanted,
+            Ok(_) => self.fail(&Reason(Errno::from_raw(told[0].into()))),
+            Err(_) => return,
+        }
+        // Its end comes after what it tells.
+        self.hear();
+    }
+
+    /// Tells of a failure, which there is at most once a minute.
+    fn fail(&mut self, reason: &dyn fmt::Display) {
+        self.errors += 1;
+        let path = self.path;
+        say(
+            Level::Warn,
+            format_args!("state_dir={path} note=\"peers not written, is tried again: {reason}\""),
+        );
+    }
+}
+
+/// Opens the directory for this agent alone.
+fn lock(path: &'static str) -> Result<OwnedFd, NoState> {
+    let mut space = [0; PATH_BYTES];
+    let path = c_path(path, &mut space).map_err(|error| NoState::Obstacle("open it", error))?;
+    match mkdir(path, Mode::S_IRWXU) {
+        Ok(()) | Err(Errno::EEXIST) => {}
+        Err(error) => return Err(NoState::Obstacle("make it", error)),
+    }
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let directory =
+        open(path, flags, Mode::empty()).map_err(|error| NoState::Obstacle("open it", error))?;
+    #[expect(deprecated, reason = "`Flock` panics with the words of every errno, 4 KB of them")]
+    let locked = nix::fcntl::flock(directory.as_raw_fd(), FlockArg::LockExclusiveNonblock);
+    match locked {
+        Ok(()) => Ok(directory),
+        Err(Errno::EAGAIN) => Err(NoState::InUse),
+        Err(error) => Err(NoState::Obstacle("lock it", error)),
+    }
+}
+
+/// The id of this machine is nobody else's business (machine-id(5)); a checksum tells machines apart
+/// as well.
+fn machine() -> u32 {
+    let mut space = [0; 64];
+    match read_file("/etc/machine-id", &mut space) {
+        // 32 digits and the end of the line. Early in the boot there is another word.
+        Ok(text) if text.len() >= 32 => (checksum(text) as u32).max(1),
+        _ => 0,
+    }
+}
+
+/// Writes the file anew: it is either as before or whole. This may take as long as the disk wants.
+fn replace(directory: BorrowedFd<'_>, text: &[u8]) -> Result<(), Errno> {
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_CLOEXEC;
+    let mode = Mode::S_IRUSR | Mode::S_IWUSR;
+    let file = openat(directory, NEW_NAME, flags | OFlag::O_NOFOLLOW, mode)?;
+    os::write_all(file.as_fd(), text)?;
+    fsync(&file)?;
+    renameat(directory, NEW_NAME, directory, NAME)?;
+    fsync(directory)
+}
+
+/// Brings the peers up to date: who has left goes; who has failed stays until another one can take
+/// the place. Says whether anything has changed.
+fn choose<const N: usize>(peers: &mut Vec<Address, PEERS>, node: &Node<N>) -> bool {
+    let state = |peer: &Address| node.member(*peer).map(|member| member.state);
+    let is_live = |state| matches!(state, State::Alive | State::Suspect);
+    let before = peers.clone();
+    peers.retain(|peer| state(peer) != Some(State::Left));
+    for (_, member) in node.members(0) {
+        if member.own || !is_live(member.state) || peers.contains(&member.address) {
+            continue;
+        }
+        if peers.push(member.address).is_ok() {
+            continue;
+        }
+        let gone = peers.iter_mut().find(|peer| !state(peer).is_some_and(is_live));
+        let Some(gone) = gone else { break };
+        *gone = member.address;
+    }
+    *peers != before
+}
+
+#[cfg(test)]
+mod tests {
+    use midge::Config;
+
+    use super::*;
+
+    fn address(host: u8) -> Address {
+        Address::v4([10, 0, 0, host], 6434)
+    }
+
+    fn state() -> StateDir {
+        let directory = open(c"/", OFlag::O_RDONLY, Mode::empty()).unwrap();
+        StateDir {
+            path: "/state",
+            directory,
+            cluster: "default",
+            machine: 7,
+            peers: Vec::new(),
+            helper: None,
+            written: 0,
+            wanted: 0,
+            due: Instant::ZERO,
+            errors: 0,
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_in_the_file_is_passed_over() {
+        let mut state = state();
+        let text = b"# x\ncluster default\nmachine 7\n10.0.0.2:6434\n\xff\nnonsense\n10.0.0\n\
+            10.0.0.3 x\n0.0.0.0:1\n[fd00::1]:7000\n\0\0\0";
+        assert!(state.read(text).is_ok());
+        let peers: std::vec::Vec<_> = state.peers.iter().map(Address::to_string).collect();
+        assert_eq!(peers, ["10.0.0.2:6434", "[fd00::1]:7000"]);
+    }
+
+    #[test]
+    fn the_state_of_others_is_refused() {
+        for (text, words) in [
+            (&b"cluster other\n"[..], "it is of cluster other; give"),
+            (b"cluster default\nmachine 8\n", "another machine"),
+            (b"cluster\n", "of cluster ; give"),
+        ] {
+            let error = state().read(text).expect_err("an error").to_string();
+            assert!(error.contains(words), "{error}");
+        }
+        // Where one of the two is not known, nothing speaks against it.
+        assert!(state().read(b"machine 0\nmachine\n").is_ok());
+        let mut unknown = state();
+        unknown.machine = 0;
+        assert!(unknown.read(b"cluster default\nmachine 8\n").is_ok());
+    }
+
+    #[test]
+    fn the_longest_file_fits() {
+        let mut space = [0; FILE_BYTES];
+        let mut page = Page::new(&mut space);
+        let longest = Address::v6([0x2a; 16], 65_535);
+        let _ = writeln!(page, "# of midge: who was there last\ncluster {}", "c".repeat(32));
+        let _ = writeln!(page, "machine {:x}", u32::MAX);
+        for _ in 0..PEERS {
+            let _ = writeln!(page, "{longest}");
+        }
+        assert!(!page.is_overfull());
+    }
+
+    #[test]
+    fn peers_stay_until_others_take_their_place() {
+        let mut node = Box::new(Node::<4>::EMPTY);
+        node.init(&Config::new("a", address(1)), [1; 32], 1, Instant::ZERO).unwrap();
+        let mut peers: Vec<_, PEERS> = [address(2), address(3)].into_iter().collect();
+        assert!(!choose(&mut peers, &node), "nobody is there to replace them");
+        assert_eq!(peers[..], [address(2), address(3)]);
+    }
+}
