@@ -86,6 +86,7 @@ lint: ## formatting, clippy, documentation, licences and sources of dependencies
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" \
 		cargo doc --package midge-agent --no-deps --document-private-items
 	.ci/dependencies
+	.ci/service
 
 static: ## one static binary with the stable toolchain
 	@.ci/setup base musl

@@ -1,8 +1,8 @@
 //! Groups of the system, from `/etc/group` alone: what the C library would ask beside that is not
 //! in a static binary.
 
-use crate::files::read_file;
-use crate::text::parse_number;
+use crate::files::{each_line, read_file};
+use crate::text::{parse_number, parts};
 
 /// What is read of `/etc/group`, bytes.
 const FILE_BYTES: usize = 32 * 1024;
@@ -11,20 +11,22 @@ const FILE_BYTES: usize = 32 * 1024;
 /// as `/etc/group` can be read.
 pub(crate) fn find_group(group: &str) -> Option<u32> {
     let number = parse_number(group.as_bytes())
-        .or_else(|| find(group.as_bytes(), read_file("/etc/group", &mut [0; FILE_BYTES]).ok()?));
+        .or_else(|| find(group, read_file("/etc/group", &mut [0; FILE_BYTES]).ok()?));
     // The largest stands for no group (chown(2)).
     number.filter(|number| *number < u64::from(u32::MAX)).map(|number| number as u32)
 }
 
 /// Looks for the line `NAME:PASSWORD:NUMBER:MEMBERS` of one name.
-fn find(name: &[u8], file: &[u8]) -> Option<u64> {
-    for line in file.split(|byte| *byte == b'\n') {
-        let mut fields = line.split(|byte| *byte == b':');
-        if fields.next() == Some(name) {
-            return parse_number(fields.nth(1)?);
+fn find(name: &str, file: &[u8]) -> Option<u64> {
+    let mut found = None;
+    each_line(file, &mut |_, line| {
+        let mut fields = parts(line, b':');
+        if found.is_none() && fields.next() == Some(name) {
+            fields.next();
+            found = fields.next().and_then(|number| parse_number(number.as_bytes()));
         }
-    }
-    None
+    });
+    found
 }
 
 #[cfg(test)]
@@ -48,7 +50,7 @@ mod tests {
             ("a,b,c", None),
             ("", None),
         ] {
-            assert_eq!(find(name.as_bytes(), FILE), number, "{name}");
+            assert_eq!(find(name, FILE), number, "{name}");
         }
     }
 

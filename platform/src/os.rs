@@ -73,6 +73,19 @@ pub(crate) fn ignore_closed_pipes() {
     let _ = signals.thread_block();
 }
 
+/// SIGCHLD does what it does by default. Whoever started the agent may have had it ignored, which
+/// is inherited; children that end would then be gone without a word.
+pub(crate) fn notice_ended_children() {
+    // The kernel's `struct sigaction` for the default: all of it zero, and its mask 8 bytes.
+    let default = [0_u64; 4];
+    // The C library's function is 400 bytes that nothing else needs.
+    // SAFETY: the pointer is to as many bytes as the kernel reads, and no handler is installed.
+    unsafe {
+        let (signal, none) = (libc::SIGCHLD, core::ptr::null_mut::<u64>());
+        libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), none, 8_usize);
+    }
+}
+
 /// stdout without the standard library's buffer and lock, which cost more than all that is written
 /// here.
 pub(crate) fn stdout() -> BorrowedFd<'static> {

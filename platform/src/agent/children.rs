@@ -5,14 +5,18 @@
 //! not while the node has joined, unless it hears nothing of those it knows. What a program that
 //! fails has said does not count, and what an earlier one said still does.
 
+use core::fmt;
+
+use log::Level;
 use midge::{Duration, Instant, Node};
 
 use super::hooks::{self, Hooks};
 use super::{PROGRAM, Settings};
 use crate::api::events::Events;
-use crate::child::{CommandLine, INPUT_BYTES, Limits, Outcome, Program, Task, next_ended, reap};
+use crate::child::{CommandLine, INPUT_BYTES, Limits, Program, Task, next_ended, reap};
 use crate::http::Page;
-use crate::os::{self, Strings};
+use crate::logger::say;
+use crate::os::{Reason, Strings};
 use crate::poll::Poll;
 use crate::seeds::{Seeds, Source};
 use crate::socket::SocketPath;
@@ -26,8 +30,9 @@ const HOOK_OUTPUT_BYTES: usize = 64 * 1024;
 /// What `--join-cmd` may write, bytes.
 const SEEDS_BYTES: usize = 4_096;
 
-/// How long `--join-cmd` is not asked again. To it come up to 16 seconds by chance.
+/// How long `--join-cmd` is not asked again. To it come up to 16.8 seconds by chance.
 const PAUSE: Duration = Duration::from_secs(60);
+const CHANCE_MASK_US: u64 = (1 << 24) - 1;
 
 /// The variables of an event with everything at its longest, and the path of the API.
 pub(super) const VARIABLES_BYTES: usize = 1_024;
@@ -76,21 +81,19 @@ impl Children {
         while let Some((pid, ended)) = next_ended() {
             let ended = self.task.handle_end(now, pid, ended, &mut self.output);
             reap(pid);
-            match ended {
-                Some((Outcome::Done, len)) if self.asking => {
-                    seeds.set_lines(Source::Command, &self.output[..len]);
-                }
-                Some((outcome, _)) => self.complain(outcome),
-                None => {}
+            let Some(outcome) = ended else { continue };
+            if !outcome.what.is_empty() {
+                self.complain(&outcome);
+            } else if self.asking && !self.stopping {
+                seeds.set_lines(Source::Command, &self.output[..outcome.written]);
             }
         }
     }
 
-    fn complain(&mut self, outcome: Outcome) {
-        if !self.asking && outcome != Outcome::Done {
-            self.hooks.stats.failed += 1;
-        }
-        outcome.complain(if self.asking { "join-cmd" } else { "on-event" });
+    fn complain(&mut self, what: &dyn fmt::Display) {
+        self.hooks.stats.failed += u64::from(!self.asking);
+        let option = if self.asking { "join-cmd" } else { "on-event" };
+        say(Level::Warn, format_args!("event=command_failed option={option} note=\"{what}\""));
     }
 
     /// Enforces bounds, and starts what is to be started.
@@ -122,8 +125,8 @@ impl Children {
             let program = Program { command, input, variables, environment };
             let limits = Limits { time: TIME, output_bytes };
             let started = self.task.start(&program, limits, now, poll, PROGRAM);
-            if let Err(outcome) = started {
-                self.complain(outcome);
+            if let Err(error) = started {
+                self.complain(&format_args!("cannot start it: {}", Reason(error)));
             }
         }
     }
@@ -133,10 +136,8 @@ impl Children {
         if self.join_cmd.is_none() || now < self.ask_after {
             return false;
         }
-        let mut chance = [0];
-        // Without chance there is still the pause.
-        let _ = os::fill_random(&mut chance);
-        self.ask_after = now + PAUSE + Duration::from_millis(u64::from(chance[0]) * 64);
+        // Microseconds of a clock that began when the machine did are as good as chance.
+        self.ask_after = now + PAUSE + Duration::from_micros(now.as_micros() & CHANCE_MASK_US);
         let status = node.status();
         !status.joined || status.isolated
     }
@@ -152,7 +153,7 @@ impl Children {
     /// Tells what runs to end; says whether it may still do so.
     pub(super) fn stop(&mut self, now: Instant) -> bool {
         self.stopping = true;
-        self.task.end(now, Outcome::Stopped);
+        self.task.end(now, "");
         self.task.poll_timeout() != Instant::FAR_FUTURE
     }
 }

@@ -7,6 +7,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
+use crate::os;
 use crate::poll::{Interest, Poll, Token};
 
 /// What an operator asks for by a signal.
@@ -45,6 +46,7 @@ impl Signals {
             mask.add(signal);
         }
         mask.thread_block()?;
+        os::notice_ended_children();
         let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
         let fd = SignalFd::with_flags(&mask, flags)?;
         poll.add(&fd, token, Interest::Read)?;

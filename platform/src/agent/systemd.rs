@@ -4,12 +4,12 @@
 use log::Level;
 use midge::{Duration, Instant, Node};
 use nix::errno::Errno;
-use nix::sys::socket::{AddressFamily, SockType, UnixAddr};
+use nix::libc;
+use nix::sys::socket::{AddressFamily, SockType};
 
-use crate::http::Page;
 use crate::logger::say;
 use crate::os::{Reason, Strings};
-use crate::socket::{CPath, Socket};
+use crate::socket::Socket;
 use crate::text::parse_number;
 
 /// How often it is told how the agent is, without a watchdog.
@@ -18,18 +18,18 @@ const PAUSE: Duration = Duration::from_secs(60);
 /// After how long one tries again when the manager's socket is full.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// What it was told last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
-    Nothing,
-    Joining,
-    Joined,
-    Isolated,
-    Leaving,
-}
-
-/// By what it was told.
-const WORDS: [&str; 5] = ["", "joining", "joined", "isolated", "leaving"];
+/// What the manager is told, by how the node is. That it is ready is repeated, which changes
+/// nothing; so is that the loop goes round, which only a watchdog listens to.
+const MESSAGES: [&str; 4] = [
+    "READY=1\nWATCHDOG=1\nSTATUS=joining",
+    "READY=1\nWATCHDOG=1\nSTATUS=joined",
+    "READY=1\nWATCHDOG=1\nSTATUS=isolated",
+    "STOPPING=1\nWATCHDOG=1\nSTATUS=leaving",
+];
+const JOINING: usize = 0;
+const JOINED: usize = 1;
+const ISOLATED: usize = 2;
+const LEAVING: usize = 3;
 
 /// The manager that started the agent, or none.
 #[derive(Debug)]
@@ -38,7 +38,8 @@ pub(super) struct Manager {
     address: Option<&'static str>,
     /// How often it is told how the agent is: twice in the time of its watchdog.
     pause: Duration,
-    told: Told,
+    /// Which message it got last.
+    told: usize,
     due: Instant,
 }
 
@@ -50,7 +51,7 @@ impl Manager {
             Some(us) => PAUSE.min(Duration::from_micros(us / 2)),
         };
         let address = environment.variable("NOTIFY_SOCKET");
-        Self { address, pause, told: Told::Nothing, due: Instant::ZERO }
+        Self { address, pause, told: JOINING, due: Instant::ZERO }
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due.
@@ -64,33 +65,18 @@ impl Manager {
     pub(super) fn handle_timeout<const N: usize>(&mut self, now: Instant, node: &Node<N>) {
         let Some(address) = self.address else { return };
         let status = node.status();
-        let state = match (status.leaving, status.isolated, status.joined) {
-            (true, ..) => Told::Leaving,
-            (_, true, _) => Told::Isolated,
-            (.., true) => Told::Joined,
-            _ => Told::Joining,
+        let message = match (status.leaving, status.isolated, status.joined) {
+            (true, ..) => LEAVING,
+            (_, true, _) => ISOLATED,
+            (.., true) => JOINED,
+            _ => JOINING,
         };
-        if self.due > now && self.told == state {
+        if self.due > now && self.told == message {
             return;
         }
-        let mut space = [0; 256];
-        let mut text = Page::new(&mut space);
-        text.push(match (self.told, state) {
-            (Told::Nothing, _) => b"READY=1",
-            (_, Told::Leaving) => b"STOPPING=1",
-            _ => b"WATCHDOG=1",
-        });
-        text.push(b"\nSTATUS=");
-        text.push(WORDS[state as usize].as_bytes());
-        text.push(b", alive ");
-        text.number(u64::from(status.alive));
-        text.push(b", suspect ");
-        text.number(u64::from(status.suspect));
-        text.push(b", failed ");
-        text.number(u64::from(status.failed));
         self.due = now + self.pause;
-        match send(address, text.written()) {
-            Ok(()) => self.told = state,
+        match send(address, MESSAGES[message].as_bytes()) {
+            Ok(()) => self.told = message,
             Err(Errno::EAGAIN) => self.due = now + RETRY,
             Err(error) => {
                 let error = Reason(error);
@@ -105,15 +91,24 @@ impl Manager {
 }
 
 fn send(address: &str, bytes: &[u8]) -> Result<(), Errno> {
-    let address = match address.as_bytes() {
-        [b'@', name @ ..] => UnixAddr::new_abstract(name)?,
-        path => {
-            let mut c_path = CPath::new();
-            c_path.extend_from_bytes(path).map_err(|_| Errno::ENAMETOOLONG)?;
-            UnixAddr::new(c_path.as_c_str())?
-        }
-    };
     let socket = Socket::new(AddressFamily::Unix, SockType::Datagram)?;
-    socket.connect(&address)?;
-    socket.send(bytes).map(drop)
+    let family = libc::AF_UNIX as libc::sa_family_t;
+    let mut unix = libc::sockaddr_un { sun_family: family, sun_path: [0; _] };
+    if address.len() > unix.sun_path.len() {
+        return Err(Errno::ENAMETOOLONG);
+    }
+    for (place, byte) in unix.sun_path.iter_mut().zip(address.bytes()) {
+        *place = byte as libc::c_char;
+    }
+    if address.starts_with('@') {
+        unix.sun_path[0] = 0;
+    }
+    let len = size_of_val(&unix.sun_family) + address.len();
+    // `nix` has one function for paths and one for abstract names, which is 300 bytes more.
+    // SAFETY: the pointers are to `bytes`, and to an address of which the first `len` bytes are set.
+    let sent = unsafe {
+        let (bytes, count, unix) = (bytes.as_ptr().cast(), bytes.len(), (&raw const unix).cast());
+        libc::sendto(socket.raw(), bytes, count, libc::MSG_NOSIGNAL, unix, len as libc::socklen_t)
+    };
+    Errno::result(sent).map(drop)
 }

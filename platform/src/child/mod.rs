@@ -25,7 +25,7 @@ use crate::http::Page;
 use crate::os::Strings;
 use crate::text::parts;
 
-pub(crate) use task::{Limits, Outcome, Task};
+pub(crate) use task::{Limits, Task};
 pub(crate) use words::CommandLine;
 
 /// What a program is told on stdin at most, bytes: as much as any pipe takes without a reader.
@@ -54,7 +54,7 @@ pub(crate) struct Program<'a> {
     pub(crate) environment: Strings,
 }
 
-/// Starts a program; gives its process, and the pipe that it writes to. That there is no such
+/// Starts a program; gives its process, and the pipe that it writes to, which never blocks. That there is no such
 /// program is told by its exit status.
 ///
 /// # Errors
@@ -68,6 +68,9 @@ fn spawn(program: &Program<'_>) -> Result<(Pid, OwnedFd), Errno> {
 
     let (stdin, input) = pipe()?;
     let (output, stdout) = pipe()?;
+    // Where the program writes is another description, which blocks as any does.
+    // SAFETY: it is a system call on a number.
+    unsafe { libc::syscall(libc::SYS_fcntl, output.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };
     // The pipe is new and takes all of it at once.
     write(&input, &program.input[..program.input.len().min(INPUT_BYTES)])?;
     // What the C library does beside this is for programs with threads, and 2 KB.

@@ -2,18 +2,14 @@
 //! its whole process group is told to end (SIGTERM) and, a second later, made to (SIGKILL).
 
 use core::fmt;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
-use log::Level;
 use midge::{Duration, Instant};
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll as wait};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, read};
 
 use super::{Ended, NOT_EXECUTABLE, NOT_FOUND, Program, spawn};
-use crate::logger::say;
-use crate::os::Reason;
 use crate::poll::{Interest, Poll, Token};
 
 /// How long a program that was told to end may take.
@@ -29,34 +25,19 @@ pub(crate) struct Limits {
 
 /// How it went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// It ended with status 0.
-    Done,
-    /// The agent stopped it, because it stops itself.
-    Stopped,
-    /// It was not started.
-    NotStarted(Errno),
-    TimedOut,
-    Flooded,
-    Failed(Ended),
+pub(crate) struct Outcome {
+    /// What was wrong; empty if nothing was.
+    pub(crate) what: &'static str,
+    /// A status or a signal that belongs to it, or less than 0.
+    number: i32,
+    /// Bytes that it has written.
+    pub(crate) written: usize,
 }
 
-impl Outcome {
-    /// Says in the log that the program of this option has failed. That it is stopped with the agent
-    /// is no failure.
-    pub(crate) fn complain(self, option: &str) {
-        let (text, value): (&str, &dyn fmt::Display) = match &self {
-            Self::Done | Self::Stopped => return,
-            Self::TimedOut => ("it took too long", &""),
-            Self::Flooded => ("it wrote too much", &""),
-            Self::NotStarted(error) => ("cannot start it: ", &Reason(*error)),
-            Self::Failed(Ended { by_signal: true, number }) => ("killed by signal ", number),
-            Self::Failed(Ended { number: NOT_FOUND, .. }) => ("there is no such program", &""),
-            Self::Failed(Ended { number: NOT_EXECUTABLE, .. }) => ("it cannot be executed", &""),
-            Self::Failed(Ended { number, .. }) => ("exit status ", number),
-        };
-        let what = format_args!("event=command_failed option={option} note=\"{text}{value}\"");
-        say(Level::Warn, what);
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.what)?;
+        if self.number < 0 { Ok(()) } else { write!(f, " {}", self.number) }
     }
 }
 
@@ -68,7 +49,7 @@ struct Running {
     /// Bytes that it has written.
     written: usize,
     /// Why it was told to end.
-    cause: Option<Outcome>,
+    cause: Option<&'static str>,
     /// When it is told to end, or made to; far away after that.
     due: Instant,
 }
@@ -86,7 +67,7 @@ impl Task {
     /// Starts a program; none may be running. The loop shall watch its output under this token.
     ///
     /// # Errors
-    /// [`Outcome::NotStarted`].
+    /// There is no memory, process or descriptor left.
     pub(crate) fn start(
         &mut self,
         program: &Program<'_>,
@@ -94,8 +75,8 @@ impl Task {
         now: Instant,
         poll: &Poll,
         token: Token,
-    ) -> Result<(), Outcome> {
-        let (pid, output) = spawn(program).map_err(Outcome::NotStarted)?;
+    ) -> Result<(), Errno> {
+        let (pid, output) = spawn(program)?;
         // Without it, output is seen only at the end, and a flood when the time is over.
         let _ = poll.add(&output, token, Interest::Read);
         let due = now + limits.time;
@@ -108,18 +89,13 @@ impl Task {
     pub(crate) fn handle_output(&mut self, now: Instant, space: &mut [u8]) {
         let Some(running) = &mut self.0 else { return };
         while running.written < running.limits.output_bytes {
-            // Its other end is the program's, which shall not notice that this one never waits.
-            let mut fds = [PollFd::new(running.output.as_fd(), PollFlags::POLLIN)];
-            if wait(&mut fds, PollTimeout::ZERO) != Ok(1) {
-                return;
-            }
             let free = running.written % space.len();
             match read(&running.output, &mut space[free..]) {
                 Ok(0) | Err(_) => return,
                 Ok(n) => running.written += n,
             }
         }
-        self.end(now, Outcome::Flooded);
+        self.end(now, "it wrote too much");
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due.
@@ -137,12 +113,12 @@ impl Task {
             running.due = Instant::FAR_FUTURE;
             signal(running.pid, Signal::SIGKILL);
         } else {
-            self.end(now, Outcome::TimedOut);
+            self.end(now, "it took too long");
         }
     }
 
-    /// Tells the program to end.
-    pub(crate) fn end(&mut self, now: Instant, cause: Outcome) {
+    /// Tells the program to end, for this reason; an empty one is no failure of it.
+    pub(crate) fn end(&mut self, now: Instant, cause: &'static str) {
         if let Some(running) = &mut self.0
             && running.cause.is_none()
         {
@@ -152,25 +128,31 @@ impl Task {
         }
     }
 
-    /// A child process has ended, and is not reaped yet: if it is the one here, says how it went,
-    /// and how much it has written, the last of it into `space`. Processes that it has left behind
-    /// live on, unless it was told to end: then its whole group does.
+    /// A child process has ended, and is not reaped yet: if it is the one here, says how it went.
+    /// The last that it has written goes into `space`. Processes that it has left behind live on,
+    /// unless it was told to end: then its whole group does.
     pub(crate) fn handle_end(
         &mut self,
         now: Instant,
         pid: Pid,
         ended: Ended,
         space: &mut [u8],
-    ) -> Option<(Outcome, usize)> {
+    ) -> Option<Outcome> {
         self.0.as_ref().filter(|running| running.pid == pid)?;
         self.handle_output(now, space);
-        let running = self.0.take()?;
-        let done = ended == Ended { by_signal: false, number: 0 };
-        let by_itself = if done { Outcome::Done } else { Outcome::Failed(ended) };
-        if running.cause.is_some() {
-            signal(pid, Signal::SIGKILL);
-        }
-        Some((running.cause.unwrap_or(by_itself), running.written))
+        let Running { cause, written, .. } = self.0.take()?;
+        let (what, number) = match (cause, ended.by_signal, ended.number) {
+            (Some(what), ..) => {
+                signal(pid, Signal::SIGKILL);
+                (what, -1)
+            }
+            (_, true, number) => ("killed by signal", number),
+            (_, _, 0) => ("", -1),
+            (_, _, NOT_FOUND) => ("there is no such program", -1),
+            (_, _, NOT_EXECUTABLE) => ("it cannot be executed", -1),
+            (_, _, number) => ("exit status", number),
+        };
+        Some(Outcome { what, number, written })
     }
 }
 

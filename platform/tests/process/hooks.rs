@@ -4,15 +4,18 @@
 use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::fcntl::OFlag;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::harness::{Agent, Directory, Options, binary, cluster, eventually, one_view};
+use crate::harness::{
+    Agent, Directory, Options, Running, binary, cluster, command, eventually, one_view,
+};
 
 /// A shell script in a file of its own.
 fn script(directory: &Directory, text: &str) -> PathBuf {
@@ -330,6 +333,26 @@ fn what_it_leaves_behind_is_not_waited_for() {
     assert!(runs(pid));
     kill(pid, Signal::SIGKILL).unwrap();
     drop(other);
+}
+
+/// Whoever started the agent may not have cared for its children.
+#[test]
+fn an_agent_that_inherits_ignored_signals_notices_how_programs_end() {
+    let directory = Directory::new();
+    let log = directory.path("log");
+    let mut agent = command(&["agent", "--bind=127.0.0.1:0", "--on-event", "sh -c 'exit 77'"]);
+    agent.arg("--api").arg(directory.path("api")).stderr(fs::File::create(&log).unwrap());
+    // SAFETY: between fork and exec this makes one system call, and installs no handler.
+    unsafe {
+        agent.pre_exec(|| Ok(signal(Signal::SIGCHLD, SigHandler::SigIgn).map(drop)?));
+    }
+    let _agent = Running::start(&mut agent);
+    eventually("the hook is over", || {
+        let lines = lines(&log);
+        let failed =
+            |line: &String| line.contains("command_failed") && line.contains("exit status 77");
+        if lines.iter().any(failed) { Ok(()) } else { Err(lines.join("\n")) }
+    });
 }
 
 /// Nothing is run where nothing was asked for.
