@@ -29,7 +29,7 @@ impl<const N: usize> Swim<N> {
     /// Hears what `sender` says about somebody; whether that was news. `reconciling` says that it
     /// stands in a page.
     pub(super) fn hear(&mut self, sender: Slot, rumour: &Rumour, reconciling: bool) -> bool {
-        let own_statement = self.table.row(sender).address == rumour.address;
+        let own_statement = self.row(sender).address == rumour.address;
         if !self.is_believed(own_statement, rumour.incarnation.epoch) {
             return false;
         }
@@ -37,9 +37,9 @@ impl<const N: usize> Swim<N> {
             self.hear_about_self(sender, rumour.incarnation, rumour.state);
             return false;
         }
-        let slot = self.table.find(&rumour.address);
+        let slot = self.find(&rumour.address);
         let held = slot.map(|slot| {
-            let row = self.table.row(slot);
+            let row = self.row(slot);
             (row.incarnation, row.state)
         });
         let young = slot.is_some_and(|slot| self.is_young_suspicion(slot));
@@ -59,7 +59,7 @@ impl<const N: usize> Swim<N> {
         if accuses && !self.may_accuse(sender) {
             return false;
         }
-        let was_live = slot.filter(|slot| self.table.row(*slot).is_live());
+        let was_live = slot.filter(|slot| self.row(*slot).is_live());
         let news = match (verdict, slot) {
             (Verdict::Ignore | Verdict::Stale, _) => false,
             (Verdict::Apply, None) => self.enlist(rumour, accuser),
@@ -69,7 +69,7 @@ impl<const N: usize> Swim<N> {
             }
             (Verdict::Confirm, Some(slot)) => self.confirm(slot, accuser),
             (Verdict::Accuse, Some(slot)) => {
-                self.table.owe(slot, Flags::TELL);
+                self.owe(slot, Flags::TELL);
                 self.apply(slot, rumour.incarnation, State::Suspect, Some(accuser))
             }
             // `judge` confirms and accuses only what is held.
@@ -77,14 +77,14 @@ impl<const N: usize> Swim<N> {
         };
         if let Some(slot) = was_live.filter(|_| rumour.state == State::Left && !own_statement) {
             // It did not say so itself: it hears of it, and may refute.
-            self.table.owe(slot, Flags::TELL);
+            self.owe(slot, Flags::TELL);
         }
         if let Some(slot) = slot.filter(|_| accuses) {
             self.second_suspicion(slot);
         }
         // What a joiner reads in its first pages everybody else knows.
         let told = news && (self.synced || !reconciling);
-        if let Some(slot) = self.table.find(&rumour.address).filter(|_| told) {
+        if let Some(slot) = self.find(&rumour.address).filter(|_| told) {
             self.publish(slot);
         }
         news
@@ -120,7 +120,7 @@ impl<const N: usize> Swim<N> {
     /// suspicion. One who was cut off for long, and suspected everybody meanwhile, tells of the
     /// suspicion and of its end in one breath; then the end does not count.
     fn is_young_suspicion(&self, slot: Slot) -> bool {
-        let row = self.table.row(slot);
+        let row = self.row(slot);
         self.lifeguard
             && row.state == State::Suspect
             && self.now < row.since + suspicion::minimum(self.period, self.table.live())
@@ -133,8 +133,8 @@ impl<const N: usize> Swim<N> {
             .accuser
             .as_ref()
             .filter(|named| **named != rumour.address)
-            .and_then(|named| self.table.find(named))
-            .filter(|named| *named != Slot::OWN && self.table.row(*named).is_live())
+            .and_then(|named| self.find(named))
+            .filter(|named| *named != Slot::OWN && self.row(*named).is_live())
             .unwrap_or(sender)
     }
 
@@ -163,7 +163,7 @@ impl<const N: usize> Swim<N> {
     /// A row whose budget is that of this period.
     fn begin_budget(&mut self, slot: Slot) -> &mut Row {
         let period = self.period_number();
-        let row = self.table.row_mut(slot);
+        let row = self.row_mut(slot);
         if row.budget_period != period {
             row.budget_period = period;
             row.accusations = 0;
@@ -180,7 +180,7 @@ impl<const N: usize> Swim<N> {
             return false;
         };
         if *state == State::Suspect {
-            self.table.row_mut(slot).accusers[0] = Some(accuser);
+            self.row_mut(slot).accusers[0] = Some(accuser);
         }
         self.settle(slot);
         true
@@ -203,20 +203,20 @@ impl<const N: usize> Swim<N> {
         state: State,
         accuser: Option<Slot>,
     ) -> bool {
-        let held = self.table.row(slot).state;
+        let held = self.row(slot).state;
         let mut accusers = [None; ACCUSERS];
         if held == State::Suspect && state == State::Failed {
-            accusers = self.table.row(slot).accusers;
+            accusers = self.row(slot).accusers;
         }
         accusers[0] = accusers[0].or(accuser);
-        if self.table.row(slot).incarnation.epoch != incarnation.epoch && state.is_live() {
-            self.table.row_mut(slot).flags.set(Flags::UPDATED);
+        if self.row(slot).incarnation.epoch != incarnation.epoch && state.is_live() {
+            self.row_mut(slot).flags.set(Flags::UPDATED);
         }
         self.change(slot, incarnation, state);
-        self.table.row_mut(slot).accusers = accusers;
+        self.row_mut(slot).accusers = accusers;
         if state == State::Suspect {
             // A suspicion of a newer incarnation begins anew.
-            self.table.row_mut(slot).since = self.now;
+            self.row_mut(slot).since = self.now;
             self.arm_suspicion(slot);
         }
         true
@@ -231,9 +231,9 @@ impl<const N: usize> Swim<N> {
     fn settle(&mut self, slot: Slot) {
         let random = self.rng.next() as u32;
         self.table.settle_order(slot, random);
-        match self.table.row(slot).state {
+        match self.row(slot).state {
             State::Alive => {
-                self.table.row_mut(slot).accusers = [None; ACCUSERS];
+                self.row_mut(slot).accusers = [None; ACCUSERS];
                 self.table.clear_deadline(slot);
             }
             State::Suspect => self.arm_suspicion(slot),
@@ -265,7 +265,7 @@ impl<const N: usize> Swim<N> {
 
     /// This node accuses a member of its own: it did not answer.
     pub(super) fn accuse(&mut self, slot: Slot) {
-        let row = self.table.row(slot);
+        let row = self.row(slot);
         let incarnation = row.incarnation;
         match row.state {
             State::Alive => {
@@ -284,7 +284,7 @@ impl<const N: usize> Swim<N> {
     /// This node has pinged the member for another, in vain, and now hears that it is suspected:
     /// it accuses in its own name.
     fn second_suspicion(&mut self, slot: Slot) {
-        let row = self.table.row(slot);
+        let row = self.row(slot);
         let suspect = row.state == State::Suspect;
         if suspect && self.lifeguard && self.health == 0 && self.has_missed(&row.address) {
             self.accuse(slot);
@@ -295,7 +295,7 @@ impl<const N: usize> Swim<N> {
     /// or no more are waited for.
     fn place_for_accuser(&self, slot: Slot, accuser: Slot) -> Option<usize> {
         let needed = suspicion::confirmations_needed(self.table.live()) as usize;
-        let row = self.table.row(slot);
+        let row = self.row(slot);
         if row.accusers.contains(&Some(accuser)) || accuser == slot {
             return None;
         }
@@ -305,7 +305,7 @@ impl<const N: usize> Swim<N> {
     /// Counts one more accuser of a suspicion; whether it is one that was waited for.
     fn confirm(&mut self, slot: Slot, accuser: Slot) -> bool {
         let Some(place) = self.place_for_accuser(slot, accuser) else { return false };
-        self.table.row_mut(slot).accusers[place] = Some(accuser);
+        self.row_mut(slot).accusers[place] = Some(accuser);
         self.arm_suspicion(slot);
         true
     }
@@ -316,7 +316,7 @@ impl<const N: usize> Swim<N> {
     /// slow itself hears refutations late, too. And it does not end before this node has been
     /// quick again for as long as a suspicion lasts.
     fn suspicion_end(&self, slot: Slot) -> Instant {
-        let row = self.table.row(slot);
+        let row = self.row(slot);
         let live = self.table.live();
         if !self.lifeguard {
             return row.since + suspicion::minimum(self.period, live);
@@ -330,7 +330,7 @@ impl<const N: usize> Swim<N> {
 
     fn arm_suspicion(&mut self, slot: Slot) {
         let end = self.suspicion_end(slot);
-        let told = self.table.row(slot).since + self.told_again_after();
+        let told = self.row(slot).since + self.told_again_after();
         self.table.set_deadline(slot, end.min(told));
     }
 
@@ -342,13 +342,13 @@ impl<const N: usize> Swim<N> {
 
     /// The deadline of a row has come: a suspicion ends, a dead row expires.
     pub(super) fn row_due(&mut self, slot: Slot) {
-        let row = self.table.row(slot);
+        let row = self.row(slot);
         let incarnation = row.incarnation;
         match row.state {
             State::Suspect => {
                 let end = self.suspicion_end(slot);
                 if end > self.now {
-                    self.table.owe(slot, Flags::TELL);
+                    self.owe(slot, Flags::TELL);
                     let told = self.now + self.told_again_after();
                     self.table.set_deadline(slot, end.min(told));
                     return;
@@ -365,10 +365,10 @@ impl<const N: usize> Swim<N> {
     /// suspicion, and it is told, so that it refutes. Nobody else is told: to them, a suspicion
     /// says nothing new.
     pub(super) fn revive(&mut self, slot: Slot) {
-        let incarnation = self.table.row(slot).incarnation;
+        let incarnation = self.row(slot).incarnation;
         self.apply(slot, incarnation, State::Suspect, Some(Slot::OWN));
         self.table.withdraw(slot);
-        self.table.owe(slot, Flags::TELL);
+        self.owe(slot, Flags::TELL);
     }
 
     /// Worsens or betters the local health.
@@ -438,7 +438,7 @@ impl<const N: usize> Swim<N> {
     pub(super) fn become_incarnation(&mut self, incarnation: Incarnation) {
         let state = self.own().state;
         self.table.change(Slot::OWN, incarnation, state, self.now);
-        self.table.row_mut(Slot::OWN).flags.set(Flags::DETAILS_KNOWN);
+        self.row_mut(Slot::OWN).flags.set(Flags::DETAILS_KNOWN);
         self.publish(Slot::OWN);
     }
 }

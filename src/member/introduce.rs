@@ -136,7 +136,7 @@ impl<const N: usize> Swim<N> {
             return Err(self.refuse(sender, Refusal::Protocol));
         }
         let Some(slot) = self.meet(sender, header) else {
-            if self.table.find(sender.address).is_none() && !header.leaving {
+            if self.find(sender.address).is_none() && !header.leaving {
                 self.refuse_row();
                 self.notices.tell_rarely(self.now, Event::TableFull { address: *sender.address });
                 return Err(self.refuse(sender, Refusal::Full));
@@ -160,8 +160,8 @@ impl<const N: usize> Swim<N> {
     /// Whether another node lives at this address: the row's last datagram came from another life
     /// after this one had begun.
     fn is_conflict(&self, address: &Address, hello: &Hello<'_>) -> bool {
-        let Some(slot) = self.table.find(address) else { return false };
-        let row = self.table.row(slot);
+        let Some(slot) = self.find(address) else { return false };
+        let row = self.row(slot);
         let other_life = row.life.is_some_and(|life| life != hello.details.life);
         let begun = self.now - Duration::from_secs(u64::from(hello.uptime_s));
         row.is_live() && other_life && row.heard.is_some_and(|heard| heard > begun)
@@ -172,16 +172,16 @@ impl<const N: usize> Swim<N> {
     pub(super) fn meet(&mut self, sender: &Sender<'_>, header: &Header) -> Option<Slot> {
         let alias = self.alias_of(sender);
         let limit = self.epoch_limit();
-        let held = self.table.find(sender.address).filter(|slot| {
+        let held = self.find(sender.address).filter(|slot| {
             // What nobody may repeat, no new life can exceed: the dead row makes room.
-            let row = self.table.row(*slot);
+            let row = self.row(*slot);
             let buried = !row.is_live() && row.incarnation.epoch > limit;
             buried && header.incarnation < row.incarnation
         });
         if let Some(slot) = held {
             self.table.remove(slot);
         }
-        let slot = match self.table.find(sender.address) {
+        let slot = match self.find(sender.address) {
             Some(slot) => slot,
             None if header.leaving => return None,
             None => {
@@ -193,13 +193,13 @@ impl<const N: usize> Swim<N> {
                 slot
             }
         };
-        let row = self.table.row(slot);
+        let row = self.row(slot);
         if row.state == State::Failed && header.incarnation == row.incarnation && !header.leaving {
             self.revive(slot);
         }
         self.hear_sender(slot, header);
         // Last: another life clears it.
-        self.table.row_mut(slot).alias = alias;
+        self.row_mut(slot).alias = alias;
         Some(slot)
     }
 
@@ -232,10 +232,10 @@ impl<const N: usize> Swim<N> {
 
     /// Keeps what a member says about itself, if that belongs to the incarnation that is held.
     pub(super) fn store_details(&mut self, slot: Slot, header: &Header, details: &Details<'_>) {
-        if self.table.row(slot).incarnation != header.incarnation {
+        if self.row(slot).incarnation != header.incarnation {
             return;
         }
-        let row = self.table.row_mut(slot);
+        let row = self.row_mut(slot);
         let changed = row.name.as_str() != details.name || row.tags.as_str() != details.tags;
         row.flags.set(Flags::DETAILS_KNOWN);
         row.life = Some(details.life);
@@ -243,7 +243,7 @@ impl<const N: usize> Swim<N> {
         let address = row.address;
         self.table.set_protocols(slot, details.protocol_low, details.protocol_high);
         if changed {
-            let row = self.table.row_mut(slot);
+            let row = self.row_mut(slot);
             row.name.clear();
             row.tags.clear();
             // Lengths were checked by the decoder.
@@ -263,7 +263,7 @@ impl<const N: usize> Swim<N> {
         let mut live = self.table.rows_from(0).filter(|(_, row)| row.is_live());
         let other = live.find(|(other, row)| *other != slot && row.name.as_str() == name);
         if let Some((_, other)) = other {
-            let (first, second) = (other.address, self.table.row(slot).address);
+            let (first, second) = (other.address, self.row(slot).address);
             self.notices.tell_rarely(self.now, Event::NameConflict { first, second });
         }
     }
@@ -330,7 +330,7 @@ impl<const N: usize> Swim<N> {
     }
 
     fn is_live(&self, address: &Address) -> bool {
-        self.table.find(address).is_some_and(|slot| self.table.row(slot).is_live())
+        self.find(address).is_some_and(|slot| self.row(slot).is_live())
     }
 
     /// Joining, and nobody has said a word.
@@ -359,7 +359,7 @@ impl<const N: usize> Swim<N> {
         } else if let Some(slot) = failed {
             // The newest failure first, then older ones, then again.
             self.knocked = Some(slot);
-            let to = self.table.row(slot).address;
+            let to = self.row(slot).address;
             self.say_hello(&to, None);
         }
     }

@@ -149,7 +149,7 @@ impl<const N: usize> Swim<N> {
     }
 
     fn row_event(&mut self, slot: Slot) -> Option<Event> {
-        let row = self.table.row_mut(slot);
+        let row = self.row_mut(slot);
         let updated = row.flags.has(Flags::UPDATED);
         let (change, state) = difference(row.told, row.state, updated)?;
         row.told = told(state);

@@ -199,8 +199,8 @@ impl<const N: usize> Swim<N> {
         {
             let sample_us = self.now.since(sent).as_micros().min(u64::from(u32::MAX / 8)) as u32;
             self.round_trip.measure(sample_us);
-            if let Some(slot) = self.table.find(from) {
-                self.table.row_mut(slot).rtt_us = sample_us.max(1);
+            if let Some(slot) = self.find(from) {
+                self.row_mut(slot).rtt_us = sample_us.max(1);
             }
         }
         self.note_health(0, 1);
@@ -249,15 +249,15 @@ impl<const N: usize> Swim<N> {
         self.note_health(worse.min(HEALTH_OF_SILENCE.saturating_sub(self.health)), 0);
         self.late[usize::from(self.next_late) % LATE] = Some(self.probe.number);
         self.next_late = self.next_late.wrapping_add(1);
-        if let Some(slot) = self.table.find(&self.probe.target) {
+        if let Some(slot) = self.find(&self.probe.target) {
             self.accuse(slot);
             for at in 0..HELPERS {
-                let Some(helper) = self.table.find(&self.probe.helpers[at]) else { continue };
+                let Some(helper) = self.find(&self.probe.helpers[at]) else { continue };
                 if silent == asked && self.lifeguard {
                     self.accuse(helper);
                 } else {
                     // The helpers have tried as well: they are the first to hear of it.
-                    self.table.owe(helper, Flags::NEWS);
+                    self.owe(helper, Flags::NEWS);
                 }
             }
         }

@@ -69,7 +69,7 @@ impl<const N: usize> Swim<N> {
         if *address == self.own().address {
             return self.hear_double(hello.as_ref());
         }
-        let held = self.table.find(address);
+        let held = self.find(address);
         let member = match &hello {
             // An introduction comes first: it may be refused, and then nothing else counts.
             Some(hello) => self.hear_hello(&sender, &datagram.header, hello)?,
@@ -98,7 +98,7 @@ impl<const N: usize> Swim<N> {
 
     /// Whether the source may speak for this row.
     fn is_proven(&self, slot: Slot, sender: &Sender<'_>) -> bool {
-        let row = self.table.row(slot);
+        let row = self.row(slot);
         row.is_live() && (sender.source == sender.address || row.alias == self.alias_of(sender))
     }
 
@@ -145,7 +145,7 @@ impl<const N: usize> Swim<N> {
         if !answers && !datagram.header.leaving {
             // Where it claims to be is asked only if somebody lives there: who speaks for it may
             // have moved. Else it is an address that this node has no reason to send to.
-            let lives = held.is_some_and(|slot| self.table.row(slot).is_live());
+            let lives = held.is_some_and(|slot| self.row(slot).is_live());
             let to = if lives { sender.address } else { sender.source };
             self.answer(to, sender.bytes, Reply::Challenge { echo: None, observed: None });
         }
@@ -163,7 +163,7 @@ impl<const N: usize> Swim<N> {
         // With a hello this asks for a hello in turn, which has been seen to.
         let asks = header.wants_details && sender.hello.is_none();
         if asks && self.may_ask(slot, COST_OF_PING) {
-            self.table.owe(slot, Flags::DETAILS_OWED);
+            self.owe(slot, Flags::DETAILS_OWED);
         }
         self.compare_digest(slot, header.digest, header.partial);
     }
@@ -171,8 +171,8 @@ impl<const N: usize> Swim<N> {
     fn hear_section(&mut self, slot: Slot, from: &Address, header: &Header, section: &Section<'_>) {
         match section {
             Section::Ping(number) => {
-                self.table.row_mut(slot).ack = *number;
-                self.table.owe(slot, Flags::ACK);
+                self.row_mut(slot).ack = *number;
+                self.owe(slot, Flags::ACK);
             }
             Section::Ack(number) => {
                 self.hear_ack(from, *number);
@@ -215,16 +215,16 @@ impl<const N: usize> Swim<N> {
     pub(super) fn hear_sender(&mut self, slot: Slot, header: &Header) {
         self.heard = Some(self.now);
         self.isolated = false;
-        self.table.row_mut(slot).heard = Some(self.now);
-        let address = self.table.row(slot).address;
+        self.row_mut(slot).heard = Some(self.now);
+        let address = self.row(slot).address;
         let state = if header.leaving { State::Left } else { State::Alive };
         let incarnation = header.incarnation;
         self.hear(slot, &Rumour { address, incarnation, state, accuser: None }, false);
-        let row = self.table.row(slot);
+        let row = self.row(slot);
         let is_news_to_it = incarnation < row.incarnation
             || (incarnation == row.incarnation && row.state != state && !header.leaving);
         if is_news_to_it && self.now >= row.tell_after {
-            self.table.owe(slot, Flags::TELL);
+            self.owe(slot, Flags::TELL);
         }
     }
 }

@@ -66,19 +66,19 @@ impl<const N: usize> Swim<N> {
     /// A peer's digest has been seen, after all else in the datagram: begins a reconciliation if
     /// it is time for one.
     pub(super) fn compare_digest(&mut self, slot: Slot, digest: u32, partial: bool) {
-        if partial || self.is_partial() || !self.table.row(slot).is_live() {
+        if partial || self.is_partial() || !self.row(slot).is_live() {
             return;
         }
         if digest == self.table.digest() {
             self.mismatch_since = None;
             self.synced = true;
-            self.table.row_mut(slot).fruitless_pulls = 0;
+            self.row_mut(slot).fruitless_pulls = 0;
             return;
         }
         let since = *self.mismatch_since.get_or_insert(self.now);
         let postponed = self.now.since(since) < self.period.times(POSTPONED_PERIODS);
         let news = !self.table.news.is_empty();
-        let row = self.table.row(slot);
+        let row = self.row(slot);
         if self.synced && (news && postponed || self.now < self.reconcile_after)
             || self.now < row.pull_after
         {
@@ -144,7 +144,7 @@ impl<const N: usize> Swim<N> {
 
     /// A page comes in. Its rows count only if it was asked for.
     pub(super) fn hear_page(&mut self, slot: Slot, page: &Page<'_>) {
-        let from = self.table.row(slot).address;
+        let from = self.row(slot).address;
         let expected = |pull: &Pull| match pull.stage {
             PullStage::Free => false,
             PullStage::Offer => pull.peer == from && page.first == 0,

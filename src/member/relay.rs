@@ -55,7 +55,7 @@ impl<const N: usize> Swim<N> {
         }
         // Nobody makes this node send to an address that it does not hold: it says that it got no
         // answer, and remembers nothing of that.
-        let held = self.table.find(target).is_some();
+        let held = self.find(target).is_some();
         let number = self.draw_token();
         // The nack has to be back before the requester's period ends, and it has used up some of
         // it: Lifeguard's 80% of the time-out, and no more than 40% of a period.

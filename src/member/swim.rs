@@ -194,7 +194,7 @@ impl<const N: usize> Swim<N> {
         let incarnation = Incarnation { epoch: config.epoch, refutation: 0 };
         // The table is empty and has room for at least one row: this is slot 0.
         let _ = self.table.insert(&config.advertise, incarnation, State::Alive, self.now);
-        let own = self.table.row_mut(Slot::OWN);
+        let own = self.row_mut(Slot::OWN);
         own.id = config.id;
         own.life = Some(life);
         own.flags.set(Flags::DETAILS_KNOWN);
@@ -305,7 +305,7 @@ impl<const N: usize> Swim<N> {
         }
         let own = self.own().incarnation;
         self.table.change(Slot::OWN, own, State::Left, self.now);
-        self.table.row_mut(Slot::OWN).flags.set(Flags::DETAILS_KNOWN);
+        self.row_mut(Slot::OWN).flags.set(Flags::DETAILS_KNOWN);
         self.timers = Timers::EMPTY;
         self.probe = Probe::NONE;
         if self.table.order.len() == 0 || self.linger == Duration::ZERO {
@@ -333,8 +333,8 @@ impl<const N: usize> Swim<N> {
     /// See [`Node::forget`](crate::Node::forget).
     pub fn forget(&mut self, now: Instant, address: Address) -> Result<(), ForgetError> {
         self.now = now;
-        let slot = self.table.find(&address).ok_or(ForgetError::Unknown)?;
-        let row = self.table.row(slot);
+        let slot = self.find(&address).ok_or(ForgetError::Unknown)?;
+        let row = self.row(slot);
         let incarnation = row.incarnation;
         match row.state {
             State::Alive | State::Suspect => Err(ForgetError::Live),
@@ -357,7 +357,7 @@ impl<const N: usize> Swim<N> {
         if self.own().tags.as_str() == tags {
             return Ok(());
         }
-        let own = self.table.row_mut(Slot::OWN);
+        let own = self.row_mut(Slot::OWN);
         own.tags.clear();
         let _ = own.tags.push_str(tags);
         let next = own.incarnation.next();
@@ -379,8 +379,31 @@ impl<const N: usize> Swim<N> {
         self.now.since(self.started)
     }
 
+    /// The row at a place.
+    #[inline(never)]
+    pub(super) fn row(&self, slot: Slot) -> &Row {
+        self.table.row(slot)
+    }
+
+    #[inline(never)]
+    pub(super) fn row_mut(&mut self, slot: Slot) -> &mut Row {
+        self.table.row_mut(slot)
+    }
+
+    /// The place of the row with this address.
+    #[inline(never)]
+    pub(super) fn find(&self, address: &Address) -> Option<Slot> {
+        self.table.find(address)
+    }
+
+    /// Notes that a datagram is owed to a row, for this reason.
+    #[inline(never)]
+    pub(super) fn owe(&mut self, slot: Slot, what: Flags) {
+        self.table.owe(slot, what);
+    }
+
     pub(super) fn own(&self) -> &Row {
-        self.table.row(Slot::OWN)
+        self.row(Slot::OWN)
     }
 
     /// Whether another live row is known.
@@ -439,8 +462,8 @@ impl<const N: usize> Swim<N> {
     /// See [`Node::member`](crate::Node::member).
     #[must_use]
     pub fn member(&self, address: Address) -> Option<Member<'_>> {
-        let slot = self.table.find(&address)?;
-        Some(view(slot, self.table.row(slot)))
+        let slot = self.find(&address)?;
+        Some(view(slot, self.row(slot)))
     }
 
     /// See [`Node::status`](crate::Node::status).

@@ -125,11 +125,11 @@ impl<const N: usize> Swim<N> {
                 return;
             };
             self.details_at += 1;
-            if self.table.row(slot).flags.has(Flags::DETAILS_KNOWN) {
+            if self.row(slot).flags.has(Flags::DETAILS_KNOWN) {
                 continue;
             }
             self.details_missing = true;
-            self.table.owe(slot, Flags::ASK);
+            self.owe(slot, Flags::ASK);
             asked += 1;
             if asked == DETAILS_ASKED {
                 return;

@@ -84,7 +84,7 @@ impl<const N: usize> Swim<N> {
     /// Whether the member should be asked for its details by a datagram that goes to it anyway.
     /// Only what a timer sends asks: an answer that asks for an answer would find no end.
     fn lacks_details(&self, slot: Slot) -> bool {
-        !self.is_leaving() && !self.table.row(slot).flags.has(Flags::DETAILS_KNOWN)
+        !self.is_leaving() && !self.row(slot).flags.has(Flags::DETAILS_KNOWN)
     }
 
     /// Appends what the receiver should hear about itself, and as much news as there is room for.
@@ -95,11 +95,11 @@ impl<const N: usize> Swim<N> {
 
     /// The same, with news that is sent up to `limit` times: with none, if that is 0.
     fn put_rumours_up_to(&mut self, limit: u8, builder: &mut Builder<'_>, to: Slot) -> bool {
-        let row = self.table.row(to);
+        let row = self.row(to);
         let tell = row.flags.has(Flags::TELL) || row.state == State::Suspect;
         let told = tell.then(|| self.table.rumour(to, rumour_of));
         let again = self.now + self.period.scale(1, GOSSIP_TICKS_PER_PERIOD);
-        let row = self.table.row_mut(to);
+        let row = self.row_mut(to);
         row.flags.clear(Flags::TELL);
         if tell {
             row.tell_after = again;
@@ -129,7 +129,7 @@ impl<const N: usize> Swim<N> {
             return None;
         }
         let to = self.probe.target;
-        let slot = self.table.find(&to)?;
+        let slot = self.find(&to)?;
         if self.probe.stage == Stage::Direct {
             self.probe.sent = Some(self.now);
         }
@@ -142,7 +142,7 @@ impl<const N: usize> Swim<N> {
     /// Acks, details, questions, and what a member should hear about itself.
     fn build_owed(&mut self, builder: &mut Builder<'_>) -> Option<Address> {
         let slot = self.table.next_owed()?;
-        let row = self.table.row_mut(slot);
+        let row = self.row_mut(slot);
         let flags = row.flags;
         row.flags.clear(Flags::ACK);
         row.flags.clear(Flags::DETAILS_OWED);
@@ -179,7 +179,7 @@ impl<const N: usize> Swim<N> {
         relay.stage = next;
         self.begin(builder, false, false);
         probe::encode_number(builder, kind, number);
-        if let Some(slot) = self.table.find(&to) {
+        if let Some(slot) = self.find(&to) {
             self.put_rumours(builder, slot);
         }
         Some(to)
@@ -190,7 +190,7 @@ impl<const N: usize> Swim<N> {
             let at = self.probe.owed.trailing_zeros() as usize;
             self.probe.owed &= self.probe.owed - 1;
             let to = self.probe.helpers.get(at).copied().unwrap_or_default();
-            let Some(slot) = self.table.find(&to) else { continue };
+            let Some(slot) = self.find(&to) else { continue };
             self.begin(builder, false, false);
             let request = PingReq { number: self.probe.number, target: self.probe.target };
             request.encode(builder);
@@ -243,7 +243,7 @@ impl<const N: usize> Swim<N> {
         echo: Option<crate::wire::Token>,
     ) {
         // Whom it has no row for it asks to introduce itself in turn.
-        self.begin(builder, true, echo.is_some() && self.table.find(to).is_none());
+        self.begin(builder, true, echo.is_some() && self.find(to).is_none());
         let uptime_s = self.uptime().as_millis() / 1_000;
         let hello = Hello {
             token: self.token_for(to),
@@ -257,7 +257,7 @@ impl<const N: usize> Swim<N> {
         }
         // To whom this is proof enough it may tell the news as well; of what it was told before,
         // nothing was heard.
-        if let Some(slot) = self.table.find(to).filter(|_| echo.is_some()) {
+        if let Some(slot) = self.find(to).filter(|_| echo.is_some()) {
             self.put_rumours(builder, slot);
         }
     }
@@ -301,7 +301,7 @@ impl<const N: usize> Swim<N> {
             }
             let at = (self.gossip_from as usize + usize::from(self.gossip_owed)) % len;
             let Some(slot) = self.table.order.at(at) else { continue };
-            let to = self.table.row(slot).address;
+            let to = self.row(slot).address;
             self.begin(builder, false, self.lacks_details(slot));
             if self.put_rumours(builder, slot) {
                 return Some(to);
