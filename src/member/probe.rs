@@ -61,6 +61,11 @@ impl Probe {
     };
 
     #[inline(never)]
+    pub(super) fn end(&mut self) {
+        *self = Self::NONE;
+    }
+
+    #[inline(never)]
     fn begin(&mut self, target: &Address, number: Token) {
         self.stage = Stage::Direct;
         self.target = *target;
@@ -141,7 +146,7 @@ impl<const N: usize> Swim<N> {
         let next = due + period;
         self.timers.set(Timer::Period, if next > self.now { next } else { self.now + period });
         self.timers.clear(Timer::Probe);
-        self.probe = Probe::NONE;
+        self.probe.end();
         let Some(slot) = self.table.next_to_probe(&mut self.rng) else { return };
         self.stats.probes = self.stats.probes.wrapping_add(1);
         let number = self.draw_token();
@@ -265,7 +270,7 @@ impl<const N: usize> Swim<N> {
     }
 
     fn end_probe(&mut self) {
-        self.probe = Probe::NONE;
+        self.probe.end();
         self.timers.clear(Timer::Probe);
     }
 

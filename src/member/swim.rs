@@ -220,10 +220,10 @@ impl<const N: usize> Swim<N> {
         self.answer_life_after = Instant::ZERO;
         self.phase = Phase::Member;
         self.tokens_drawn = 0;
-        self.timers = Timers::EMPTY;
+        self.timers.clear_all();
         self.health = 0;
         self.round_trip = RoundTrip::UNKNOWN;
-        self.probe = Probe::NONE;
+        self.probe.end();
         self.late = [None; LATE];
         self.slow_at = None;
         self.relays = [Relay::FREE; RELAYS];
@@ -306,8 +306,8 @@ impl<const N: usize> Swim<N> {
         let own = self.own().incarnation;
         self.table.change(Slot::OWN, own, State::Left, self.now);
         self.row_mut(Slot::OWN).flags.set(Flags::DETAILS_KNOWN);
-        self.timers = Timers::EMPTY;
-        self.probe = Probe::NONE;
+        self.timers.clear_all();
+        self.probe.end();
         if self.table.order.len() == 0 || self.linger == Duration::ZERO {
             self.finish_leaving();
             return;
@@ -318,9 +318,10 @@ impl<const N: usize> Swim<N> {
         self.table.publish(Slot::OWN);
     }
 
+    #[inline(never)]
     pub(super) fn finish_leaving(&mut self) {
         self.phase = Phase::Gone;
-        self.timers = Timers::EMPTY;
+        self.timers.clear_all();
         self.notices.tell(Event::Left);
     }
 

@@ -48,6 +48,10 @@ impl Timers {
         self.deadlines[timer as usize] = deadline;
     }
 
+    pub(crate) const fn clear_all(&mut self) {
+        self.set = 0;
+    }
+
     pub(crate) const fn clear(&mut self, timer: Timer) {
         self.set &= !(1 << timer as u8);
     }
