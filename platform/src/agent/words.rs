@@ -6,7 +6,7 @@ use log::Level;
 use midge::{Address, Member, Node, Reject, Status};
 
 use super::advertise::Choice;
-use crate::api::Api;
+use crate::api::{Api, Figure};
 use crate::api::events::Record;
 use crate::http::Stats;
 use crate::logger::{always, say};
@@ -127,11 +127,11 @@ fn dump_line(text: fmt::Arguments<'_>) {
 }
 
 /// Names with their values: `a=1 b=2`.
-struct Pairs<'a>(&'a [(&'static str, u64)]);
+struct Pairs<'a>(&'a [Figure]);
 
 impl fmt::Display for Pairs<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, (name, value)) in self.0.iter().enumerate() {
+        for (at, Figure { name, value, .. }) in self.0.iter().enumerate() {
             f.write_str(if at > 0 { " " } else { "" })?;
             f.write_str(name)?;
             write!(f, "={value}")?;

@@ -3,13 +3,16 @@
 use midge::{Address, ForgetError};
 
 use super::address::{DEFAULT_PORT, parse_address};
-use super::{Api, put, shown};
-use crate::http::json::Object;
+use super::{Api, done, refuse};
 use crate::http::{ContentType, Reply, Request, StatusCode};
 use crate::text::parse_id;
 
 /// The longest address, name or id.
 const NODE_BYTES: usize = 64;
+
+type Wrong = (StatusCode, &'static str);
+
+const UNKNOWN: Wrong = (StatusCode::NotFound, "there is no such member");
 
 impl<const N: usize> Api<'_, N> {
     pub(super) fn forget(
@@ -23,47 +26,40 @@ impl<const N: usize> Api<'_, N> {
             let what = "say which member: POST /v1/forget?node=ADDR, NAME or ID";
             return reply.error(StatusCode::BadRequest, content, &what);
         };
-        let found = self.find(node);
-        let forgotten = found.and_then(|address| {
-            self.node.forget(self.now, address).map(|()| address).map_err(|error| match error {
-                ForgetError::Unknown => (StatusCode::NotFound, "there is no such member"),
-                ForgetError::Live => {
-                    (StatusCode::Conflict, "it is alive or suspect; only a failed one is forgotten")
-                }
-            })
-        });
-        match forgotten {
-            Ok(address) => {
-                let page = reply.begin(StatusCode::Ok, content);
-                if content == ContentType::Text {
-                    return put(page, &format_args!("forgotten: {address}\n"));
-                }
-                let mut object = Object::open(page);
-                object.display("forgotten", &address);
-                object.close();
-                page.push(b"\n");
-            }
-            Err((status, why)) => {
-                reply.error(status, content, &format_args!("node '{}': {why}", shown(node)));
-            }
+        match self.forget_member(node) {
+            Ok(address) => done(reply, content, "forgotten", &address),
+            Err((status, why)) => refuse(reply, content, status, ("node", node), &why),
+        }
+    }
+
+    fn forget_member(&mut self, node: &str) -> Result<Address, Wrong> {
+        let address = self.find(node)?;
+        match self.node.forget(self.now, address) {
+            Ok(()) => Ok(address),
+            Err(ForgetError::Unknown) => Err(UNKNOWN),
+            Err(ForgetError::Live) => Err((
+                StatusCode::Conflict,
+                "it is alive or suspect; only a failed one is forgotten",
+            )),
         }
     }
 
     /// The member with this address, else with this name or id if it is one alone.
-    fn find(&self, node: &str) -> Result<Address, (StatusCode, &'static str)> {
-        if let Ok(address) = parse_address(node, DEFAULT_PORT)
-            && self.node.member(address).is_some()
-        {
+    fn find(&self, node: &str) -> Result<Address, Wrong> {
+        if let Ok(address) = parse_address(node, DEFAULT_PORT) {
             return Ok(address);
         }
-        let id = parse_id(node).filter(|id| *id != 0);
-        let mut found = None;
+        let id = parse_id(node).unwrap_or(0);
+        let mut found = Address::NONE;
         for (_, member) in self.node.members(0) {
-            let is_it = !node.is_empty() && member.name == node || Some(member.id) == id;
-            if is_it && found.replace(member.address).is_some() {
-                return Err((StatusCode::Conflict, "several have this name; give an address"));
+            let is_named = member.name == node && !node.is_empty();
+            if is_named || member.id == id && id != 0 {
+                if found != Address::NONE {
+                    return Err((StatusCode::Conflict, "several have this name; give an address"));
+                }
+                found = member.address;
             }
         }
-        found.ok_or((StatusCode::NotFound, "there is no such member"))
+        if found == Address::NONE { Err(UNKNOWN) } else { Ok(found) }
     }
 }

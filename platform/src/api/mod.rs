@@ -24,6 +24,7 @@ use core::fmt;
 use events::Events;
 use midge::{Instant, Node};
 
+use crate::http::json::Object;
 use crate::http::{App, ContentType, Cursor, Method, Next, Page, Reply, Request, StatusCode};
 use crate::seeds::Seeds;
 use crate::text::same_word;
@@ -31,6 +32,7 @@ use crate::text::same_word;
 pub use address::{
     AddressError, DEFAULT_PORT, HOST_BYTES, HTTP_PORT, Target, parse_address, parse_target,
 };
+pub(crate) use stats::Figure;
 pub use stats::{Counters, Hooks as HookStats};
 
 #[cfg(test)]
@@ -203,6 +205,32 @@ fn accepts(request: &Request<'_>, name: &[u8]) -> bool {
 
 fn contains_ignoring_case(value: &[u8], part: &[u8]) -> bool {
     value.windows(part.len()).any(|window| same_word(window, part))
+}
+
+/// Answers that something was done: `{"KEY":"VALUE"}`, or `KEY: VALUE`.
+#[inline(never)]
+fn done(reply: &mut Reply<'_>, content: ContentType, key: &str, value: &dyn fmt::Display) {
+    let page = reply.begin(StatusCode::Ok, content);
+    if content == ContentType::Text {
+        put(page, &format_args!("{key}: {value}"));
+    } else {
+        let mut object = Object::open(page);
+        object.display(key, value);
+        object.close();
+    }
+    page.push(b"\n");
+}
+
+/// Answers what is wrong with a value that was given: `WHAT 'VALUE': WHY`.
+#[inline(never)]
+fn refuse(
+    reply: &mut Reply<'_>,
+    content: ContentType,
+    status: StatusCode,
+    (what, value): (&str, &str),
+    why: &dyn fmt::Display,
+) {
+    reply.error(status, content, &format_args!("{what} '{}': {why}", shown(value)));
 }
 
 /// Writes a formatted value.

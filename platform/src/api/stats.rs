@@ -5,6 +5,7 @@ use midge::{Duration, Reject, State};
 use super::Api;
 use crate::http::json::Object;
 use crate::http::{ContentType, Cursor, Next, Page, Reply, Stats as Http, StatusCode};
+use crate::text::{cut, parts};
 
 /// What has become of the events that a program was to be run for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -51,75 +52,54 @@ impl Counters {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// Only rises.
-    Counter,
-    /// Rises and falls.
-    Gauge,
-    /// Microseconds that only rise; the name ends with `us`, and for Prometheus with `seconds`.
-    Time,
-    /// Microseconds that rise and fall, likewise.
-    GaugeTime,
-}
+/// A figure a line, in the order of [`Api::values`]: `c` for a counter, `g` for what also falls, in
+/// capitals for microseconds, which are seconds for Prometheus; then its name and what it means.
+const FIGURES: &str = "\
+cdatagrams_in Datagrams accepted
+cdatagrams_out Datagrams built
+cbytes_in UDP payload accepted
+cbytes_out UDP payload built
+csend_dropped Datagrams that the system did not send
+cunknown_sections Sections of later versions, skipped
+cprobes Probes begun
+cprobes_failed Probes without an answer
+crefutations Accusations of this node refuted
+creconciliations Reconciliations begun
+crows_refused Rumours ignored, no row was free
+caccusations_ignored Accusations beyond the limit of a sender
+crequests_ignored Requests beyond the limit of a sender
+cepochs_ignored Statements from too far in the future
+coverflows Answers dropped, no place was free
+cevents Events
+cevents_lost Events not told
+capi_connections API connections
+capi_requests API requests answered
+capi_refused API requests malformed or too large
+capi_timeouts API connections too slow
+capi_busy API clients without a place
+capi_evicted API connections closed for others
+capi_accept_errors API connections not accepted
+clog_dropped Log lines dropped
+cstate_errors Writes to the state directory that failed
+chook_runs Programs begun for events
+chook_failures Programs for events that failed
+chook_events_merged Events passed over for newer ones about the same
+chook_events_lost Events lost, programs ran too slowly
+callocations Heap allocations since the loop began
+cloop_rounds Rounds of the loop
+Cloop_busy_us Time not spent waiting
+Gloop_longest_us Longest round of the loop
+Grtt_us Smoothed round trip of probes, 0 if none yet
+ghealth Local health multiplier, 0 is well
+gcapacity Rows there is room for
+gseeds Addresses to join through
+gready 1 if this node has joined
+gjoined 1 if another member is known, or none sought
+gisolated 1 if nothing is heard of any member
+gpartial 1 if the fleet is larger than the table
+Guptime_us Time since the start";
 
-impl Kind {
-    const fn is_counter(self) -> bool {
-        matches!(self, Self::Counter | Self::Time)
-    }
-}
-
-/// A name and what it means.
-type Figure = (&'static str, Kind, &'static str);
-
-use Kind::{Counter, Gauge, GaugeTime, Time};
-
-/// In the order of [`Api::values`].
-const FIGURES: [Figure; 43] = [
-    ("datagrams_in", Counter, "Datagrams accepted"),
-    ("datagrams_out", Counter, "Datagrams built"),
-    ("bytes_in", Counter, "UDP payload accepted"),
-    ("bytes_out", Counter, "UDP payload built"),
-    ("send_dropped", Counter, "Datagrams that the system did not send"),
-    ("unknown_sections", Counter, "Sections of later versions, skipped"),
-    ("probes", Counter, "Probes begun"),
-    ("probes_failed", Counter, "Probes without an answer"),
-    ("refutations", Counter, "Accusations of this node refuted"),
-    ("reconciliations", Counter, "Reconciliations begun"),
-    ("rows_refused", Counter, "Rumours ignored, no row was free"),
-    ("accusations_ignored", Counter, "Accusations beyond the limit of a sender"),
-    ("requests_ignored", Counter, "Requests beyond the limit of a sender"),
-    ("epochs_ignored", Counter, "Statements from too far in the future"),
-    ("overflows", Counter, "Answers dropped, no place was free"),
-    ("events", Counter, "Events"),
-    ("events_lost", Counter, "Events not told"),
-    ("api_connections", Counter, "API connections"),
-    ("api_requests", Counter, "API requests answered"),
-    ("api_refused", Counter, "API requests malformed or too large"),
-    ("api_timeouts", Counter, "API connections too slow"),
-    ("api_busy", Counter, "API clients without a place"),
-    ("api_evicted", Counter, "API connections closed for others"),
-    ("api_accept_errors", Counter, "API connections not accepted"),
-    ("log_dropped", Counter, "Log lines dropped"),
-    ("state_errors", Counter, "Writes to the state directory that failed"),
-    ("hook_runs", Counter, "Programs begun for events"),
-    ("hook_failures", Counter, "Programs for events that failed"),
-    ("hook_events_merged", Counter, "Events with newer ones about the same, passed over"),
-    ("hook_events_lost", Counter, "Events that came faster than programs ran, lost"),
-    ("allocations", Counter, "Heap allocations since the loop began"),
-    ("loop_rounds", Counter, "Rounds of the loop"),
-    ("loop_busy_us", Time, "Time not spent waiting"),
-    ("loop_longest_us", GaugeTime, "Longest round of the loop"),
-    ("rtt_us", GaugeTime, "Smoothed round trip of probes, 0 if none yet"),
-    ("health", Gauge, "Local health multiplier, 0 is well"),
-    ("capacity", Gauge, "Rows there is room for"),
-    ("seeds", Gauge, "Addresses to join through"),
-    ("ready", Gauge, "1 if this node has joined"),
-    ("joined", Gauge, "1 if another member is known, or none sought"),
-    ("isolated", Gauge, "1 if nothing is heard of any member"),
-    ("partial", Gauge, "1 if the fleet is larger than the table"),
-    ("uptime_us", GaugeTime, "Time since the start"),
-];
+const COUNT: usize = 43;
 
 /// How many of them `/v1/stats` has: what follows is in the status.
 const COUNTED: usize = 35;
@@ -127,7 +107,7 @@ const COUNTED: usize = 35;
 const STATES: [State; 4] = [State::Alive, State::Suspect, State::Failed, State::Left];
 
 impl<const N: usize> Api<'_, N> {
-    fn values(&self) -> [u64; FIGURES.len()] {
+    fn values(&self) -> [u64; COUNT] {
         let stats = self.node.stats();
         let status = self.node.status();
         let counters = self.counters;
@@ -179,34 +159,34 @@ impl<const N: usize> Api<'_, N> {
         ]
     }
 
-    /// All figures by name.
-    pub(crate) fn figures(&self) -> [(&'static str, u64); FIGURES.len()] {
-        let values = self.values();
-        core::array::from_fn(|at| (FIGURES[at].0, values[at]))
+    /// All figures.
+    #[inline(never)]
+    pub(crate) fn figures(&self) -> [Figure; COUNT] {
+        let mut lines = parts(FIGURES, b'\n');
+        self.values().map(|value| Figure::read(lines.next().unwrap_or_default(), value))
     }
 
     pub(super) fn stats(&self, content: ContentType, reply: &mut Reply<'_>) {
         let page = reply.begin(StatusCode::Ok, content);
-        let values = self.values();
         let rejects = self.node.stats().rejects;
-        let counted = FIGURES.iter().zip(&values).take(COUNTED);
+        let figures = &self.figures()[..COUNTED];
         if content == ContentType::Text {
-            for ((name, ..), value) in counted {
-                line(page, name, *value);
+            for figure in figures {
+                line(page, figure.name, figure.value);
             }
-            for reason in Reject::ALL {
+            for (reason, count) in Reject::ALL.iter().zip(rejects) {
                 page.push(b"rejects ");
-                line(page, reason.name(), rejects[reason.index()].into());
+                line(page, reason.name(), count.into());
             }
             return;
         }
         let mut object = Object::open(page);
-        for ((name, ..), value) in counted {
-            object.number(name, *value);
+        for figure in figures {
+            object.number(figure.name, figure.value);
         }
         let mut reasons = Object::open(object.key("rejects"));
-        for reason in Reject::ALL {
-            reasons.number(reason.name(), rejects[reason.index()].into());
+        for (reason, count) in Reject::ALL.iter().zip(rejects) {
+            reasons.number(reason.name(), count.into());
         }
         reasons.close();
         object.close();
@@ -215,39 +195,52 @@ impl<const N: usize> Api<'_, N> {
 
     /// Writes metrics from the cursor on until the page is full.
     pub(super) fn metrics_page(&self, mut cursor: Cursor, page: &mut Page<'_>) -> Next {
-        let values = self.values();
-        loop {
+        for figure in self.figures().get(cursor.at as usize..).unwrap_or_default() {
             let mark = page.mark();
-            let at = cursor.at as usize;
-            match (FIGURES.get(at), values.get(at)) {
-                (Some(figure), Some(value)) => metric(page, figure, *value),
-                _ => {
-                    self.labelled_metrics(page);
-                    // They fit a page, as a test shows.
-                    return if page.keep(mark) { Next::Done } else { Next::More(cursor) };
-                }
-            }
+            metric(page, figure);
             if !page.keep(mark) {
                 return Next::More(cursor);
             }
             cursor.at += 1;
         }
+        let mark = page.mark();
+        self.labelled_metrics(page);
+        // They fit a page, as a test shows.
+        if page.keep(mark) { Next::Done } else { Next::More(cursor) }
     }
 
     fn labelled_metrics(&self, page: &mut Page<'_>) {
         let rejects = self.node.stats().rejects;
-        describe(page, &["rejects_total"], "Datagrams rejected, by reason", true);
-        for reason in Reject::ALL {
-            sample(page, "rejects_total", "reason", reason.name(), rejects[reason.index()].into());
+        describe(page, "rejects", "_total", "Datagrams rejected, by reason");
+        for (reason, count) in Reject::ALL.iter().zip(rejects) {
+            sample(page, ("rejects_total{reason=\"", reason.name()), count);
         }
         let status = self.node.status();
-        describe(page, &["members"], "Members by state, this node included", false);
+        describe(page, "members", "", "Members by state, this node included");
         let members = [status.alive, status.suspect, status.failed, status.left];
         for (state, count) in STATES.iter().zip(members) {
-            sample(page, "members", "state", state.name(), count.into());
+            sample(page, ("members{state=\"", state.name()), count);
         }
-        describe(page, &["build_info"], "Always 1", false);
-        sample(page, "build_info", "version", self.about.version, 1);
+        describe(page, "build_info", "", "Always 1");
+        sample(page, ("build_info{version=\"", self.about.version), 1);
+    }
+}
+
+/// A line of the table and its value.
+pub(crate) struct Figure {
+    is_counter: bool,
+    in_seconds: bool,
+    pub(crate) name: &'static str,
+    help: &'static str,
+    pub(crate) value: u64,
+}
+
+impl Figure {
+    fn read(line: &'static str, value: u64) -> Self {
+        let (name, help) = cut(line, b' ').unwrap_or_default();
+        let (kind, name) = name.split_at(1);
+        let in_seconds = kind == "C" || kind == "G";
+        Self { is_counter: kind == "c" || kind == "C", in_seconds, name, help, value }
     }
 }
 
@@ -261,16 +254,18 @@ fn line(page: &mut Page<'_>, name: &str, value: u64) {
     page.push(b"\n");
 }
 
-fn metric(page: &mut Page<'_>, &(name, kind, help): &Figure, value: u64) {
-    let in_seconds = matches!(kind, Time | GaugeTime);
-    let stem = if in_seconds { name.strip_suffix("us").unwrap_or(name) } else { name };
-    let unit = if in_seconds { "seconds" } else { "" };
-    let total = if kind.is_counter() { "_total" } else { "" };
-    let full = [stem, unit, total];
-    describe(page, &full, help, kind.is_counter());
-    name_of(page, &full);
+fn metric(page: &mut Page<'_>, figure: &Figure) {
+    let value = figure.value;
+    let (stem, suffix) = match (figure.name.strip_suffix("us"), figure.is_counter) {
+        (Some(stem), true) if figure.in_seconds => (stem, "seconds_total"),
+        (Some(stem), false) if figure.in_seconds => (stem, "seconds"),
+        (_, true) => (figure.name, "_total"),
+        (_, false) => (figure.name, ""),
+    };
+    describe(page, stem, suffix, figure.help);
+    name_of(page, stem, suffix);
     page.push(b" ");
-    if in_seconds {
+    if figure.in_seconds {
         page.number(value / 1_000_000);
         page.push(b".");
         // Six digits: those of a number of seven, without its first.
@@ -284,30 +279,27 @@ fn metric(page: &mut Page<'_>, &(name, kind, help): &Figure, value: u64) {
     page.push(b"\n");
 }
 
-fn name_of(page: &mut Page<'_>, name: &[&str]) {
+fn name_of(page: &mut Page<'_>, stem: &str, suffix: &str) {
     page.push(b"midge_");
-    for part in name {
-        page.push(part.as_bytes());
-    }
+    page.push(stem.as_bytes());
+    page.push(suffix.as_bytes());
 }
 
-fn describe(page: &mut Page<'_>, name: &[&str], help: &str, counter: bool) {
+fn describe(page: &mut Page<'_>, stem: &str, suffix: &str, help: &str) {
     page.push(b"# HELP ");
-    name_of(page, name);
+    name_of(page, stem, suffix);
     page.push(b" ");
     page.push(help.as_bytes());
     page.push(b"\n# TYPE ");
-    name_of(page, name);
-    page.push(if counter { b" counter\n" } else { b" gauge\n" });
+    name_of(page, stem, suffix);
+    let is_counter = suffix.ends_with("total");
+    page.push(if is_counter { b" counter\n" } else { b" gauge\n" });
 }
 
-fn sample(page: &mut Page<'_>, name: &str, label: &str, of: &str, value: u64) {
-    name_of(page, &[name]);
-    page.push(b"{");
-    page.push(label.as_bytes());
-    page.push(b"=\"");
-    page.push(of.as_bytes());
+/// A sample with a label: its name and the beginning of the label, and the label's value.
+fn sample(page: &mut Page<'_>, (name, label): (&str, &str), value: u32) {
+    name_of(page, name, label);
     page.push(b"\"} ");
-    page.number(value);
+    page.number(value.into());
     page.push(b"\n");
 }

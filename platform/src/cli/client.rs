@@ -37,11 +37,14 @@ pub(super) fn members(options: &Options) -> Result<(), Failure> {
     if let Some(states) = options.last(options::STATE) {
         argument(&mut path, "&state=", states.text);
     }
-    // MIDGE_TAG is for the tags of the agent itself.
     let mut name = "&tag=";
-    for tag in options.given(options::TAG) {
-        argument(&mut path, core::mem::replace(&mut name, ","), tag);
-    }
+    options.items(options::TAG, &mut |tag| {
+        // MIDGE_TAG has the tags of the agent itself.
+        if !tag.from_environment {
+            argument(&mut path, core::mem::replace(&mut name, ","), tag.text);
+        }
+        Ok(())
+    })?;
     show(options, text(&path)?)
 }
 
@@ -60,7 +63,7 @@ pub(super) fn events(options: &Options) -> Result<(), Failure> {
     let accept = if options.has(options::JSON) { JSON } else { TEXT };
     // An empty line says only that the agent is alive.
     let mut at_start = true;
-    Agent::of(options)?.request("GET", format_args!("{}", text(&path)?), accept, &mut |piece| {
+    ask(options, "GET", format_args!("{}", text(&path)?), accept, &mut |piece| {
         let is_empty_line = at_start && piece == b"\n";
         at_start = piece.ends_with(b"\n");
         if is_empty_line { Ok(()) } else { write(piece) }
@@ -86,12 +89,11 @@ pub(super) fn tag(options: &Options) -> Result<(), Failure> {
 
 /// Makes one request for each operand after the first few.
 fn act(options: &Options, path: &str, skipped: usize) -> Result<(), Failure> {
-    let agent = Agent::of(options)?;
     for operand in options.operands().skip(skipped) {
         let mut space = [0; REQUEST_BYTES];
         let mut target = Page::new(&mut space);
         argument(&mut target, path, operand);
-        agent.request("POST", format_args!("{}", text(&target)?), TEXT, &mut write)?;
+        ask(options, "POST", format_args!("{}", text(&target)?), TEXT, &mut write)?;
     }
     Ok(())
 }
@@ -124,13 +126,12 @@ pub(super) fn status(options: &Options) -> Result<(), Failure> {
 
 /// Every address is checked before the agent hears of the first.
 pub(super) fn join(options: &Options) -> Result<(), Failure> {
-    let agent = Agent::of(options)?;
     for tell in [false, true] {
         for text in options.operands().flat_map(|operand| parts(operand, b',')) {
             let seed = parse_target(text, DEFAULT_PORT)
                 .map_err(|error| Failure::usage(format_args!("`{text}`: {error}")))?;
             if tell {
-                agent.request("POST", format_args!("/v1/join?addr={seed}"), TEXT, &mut write)?;
+                ask(options, "POST", format_args!("/v1/join?addr={seed}"), TEXT, &mut write)?;
             }
         }
     }
@@ -138,7 +139,7 @@ pub(super) fn join(options: &Options) -> Result<(), Failure> {
 }
 
 pub(super) fn leave(options: &Options) -> Result<(), Failure> {
-    Agent::of(options)?.request("POST", format_args!("/v1/leave"), TEXT, &mut write)
+    ask(options, "POST", format_args!("/v1/leave"), TEXT, &mut write)
 }
 
 /// `--cluster`, or the default.
@@ -165,7 +166,6 @@ const JSON: &str = "application/json";
 
 /// Prints what the agent answers, again and again if asked to.
 fn show(options: &Options, path: &str) -> Result<(), Failure> {
-    let agent = Agent::of(options)?;
     let accept = if options.has(options::JSON) { JSON } else { TEXT };
     let watch = options.has(options::WATCH);
     // Cleared is a terminal; what is read by a program gets an empty line in between.
@@ -173,7 +173,7 @@ fn show(options: &Options, path: &str) -> Result<(), Failure> {
     let mut before: &[u8] = if clear { CLEAR_SCREEN } else { b"" };
     loop {
         // Only when there is something to show in its place.
-        agent.request("GET", format_args!("{path}"), accept, &mut |piece| {
+        ask(options, "GET", format_args!("{path}"), accept, &mut |piece| {
             write(core::mem::take(&mut before))?;
             write(piece)
         })?;
@@ -190,7 +190,7 @@ fn show(options: &Options, path: &str) -> Result<(), Failure> {
 fn check(options: &Options) -> Result<(), Failure> {
     let mut space = [0; PAGE_BYTES];
     let mut status = Page::new(&mut space);
-    Agent::of(options)?.request("GET", format_args!("/v1/status"), JSON, &mut |piece| {
+    ask(options, "GET", format_args!("/v1/status"), JSON, &mut |piece| {
         status.push(piece);
         Ok(())
     })?;
@@ -200,57 +200,48 @@ fn check(options: &Options) -> Result<(), Failure> {
     if has_joined { Ok(()) } else { Err(Failure::No) }
 }
 
-/// The agent to ask: the first of these paths where one listens.
-struct Agent {
-    paths: SocketPaths,
+/// Sends a request to the agent and hands the body of its answer to `sink`. An error of the agent
+/// becomes a failure with its text.
+#[inline(never)]
+fn ask(
+    options: &Options,
+    method: &str,
+    path: fmt::Arguments<'_>,
+    accept: &str,
+    sink: &mut Sink<'_>,
+) -> Result<(), Failure> {
+    let stream = connect_to_first(&api_paths(options, cluster(options)?)?)?;
+    let mut space = [0; REQUEST_BYTES + 128];
+    let mut request = Page::new(&mut space);
+    // A page cannot fail, and the longest request fits.
+    let _ = write!(
+        request,
+        "{method} {path} HTTP/1.1\r\nHost: midge\r\nAccept: {accept}\r\nContent-Length: 0\r\n\
+         Connection: close\r\n\r\n"
+    );
+    // So short a request fits into the buffer of a new connection.
+    stream.send(request.written()).map_err(|error| explain(Broken::System(error)))?;
+    let mut read = |space: &mut [u8]| receive(&stream, space);
+    pass_on(&mut read, sink).map_err(explain)
 }
 
-impl Agent {
-    fn of(options: &Options) -> Result<Self, Failure> {
-        Ok(Self { paths: api_paths(options, cluster(options)?)? })
-    }
-
-    /// Sends a request and hands the body of the answer to `sink`. An error of the agent becomes
-    /// a failure with its text.
-    fn request(
-        &self,
-        method: &str,
-        path: fmt::Arguments<'_>,
-        accept: &str,
-        sink: &mut Sink<'_>,
-    ) -> Result<(), Failure> {
-        let stream = self.connect()?;
-        let mut space = [0; REQUEST_BYTES];
-        let mut request = Page::new(&mut space);
-        // A page cannot fail, and the longest request fits.
-        let _ = write!(
-            request,
-            "{method} {path} HTTP/1.1\r\nHost: midge\r\nAccept: {accept}\r\nContent-Length: 0\r\n\
-             Connection: close\r\n\r\n"
-        );
-        // So short a request fits into the buffer of a new connection.
-        stream.send(request.written()).map_err(|error| explain(Broken::System(error)))?;
-        let mut read = |space: &mut [u8]| receive(&stream, space);
-        pass_on(&mut read, sink).map_err(explain)
-    }
-
-    /// An agent that is stopped has a listener, too, and its queue may be full; so connecting
-    /// must not block, and reading has its limit.
-    fn connect(&self) -> Result<Socket, Failure> {
-        let first = match connect(self.paths.first) {
-            Ok(stream) => return Ok(stream),
-            Err(reason) => reason,
-        };
-        let paths = match self.paths.second.map(connect) {
-            None => (first, None),
-            Some(Ok(stream)) => return Ok(stream),
-            Some(Err(second)) => (first, Some(second)),
-        };
-        Err(match paths {
-            (first, None) => no_agent(format_args!("{first}")),
-            (first, Some(second)) => no_agent(format_args!("{first}; {second}")),
-        })
-    }
+/// Connects to the agent: at the first of these paths where one listens. An agent that is stopped
+/// has a listener, too, and its queue may be full; so connecting must not block, and reading has its
+/// limit.
+fn connect_to_first(paths: &SocketPaths) -> Result<Socket, Failure> {
+    let first = match connect(paths.first) {
+        Ok(stream) => return Ok(stream),
+        Err(reason) => reason,
+    };
+    let paths = match paths.second.map(connect) {
+        None => (first, None),
+        Some(Ok(stream)) => return Ok(stream),
+        Some(Err(second)) => (first, Some(second)),
+    };
+    Err(match paths {
+        (first, None) => no_agent(format_args!("{first}")),
+        (first, Some(second)) => no_agent(format_args!("{first}; {second}")),
+    })
 }
 
 fn no_agent(reasons: fmt::Arguments<'_>) -> Failure {

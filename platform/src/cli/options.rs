@@ -80,7 +80,8 @@ pub(crate) struct Options {
 pub(crate) struct Value {
     pub(crate) text: &'static str,
     flag: &'static Flag,
-    from_environment: bool,
+    /// It is the value of a variable.
+    pub(crate) from_environment: bool,
 }
 
 impl fmt::Display for Value {
@@ -195,16 +196,6 @@ impl Options {
             }
         }
         Ok(())
-    }
-
-    /// The items of an option that takes a list, on the command line alone.
-    pub(crate) fn given(&self, flag: &'static Flag) -> impl Iterator<Item = &'static str> {
-        self.walk()
-            .filter_map(move |argument| match argument {
-                Ok(Argument::Option(of, text)) if of == flag => Some(text),
-                _ => None,
-            })
-            .flat_map(|text| parts(text, b','))
     }
 
     /// Arguments that are no options.

@@ -163,8 +163,7 @@ impl<'b, L: Listener> Server<'b, L> {
     }
 
     fn serve<A: App>(&mut self, slot: usize, now: Instant, app: &mut A) {
-        let waiting = self.count(Connection::has_waited);
-        let guests = self.count(|connection| connection.has_waited() && connection.is_guest());
+        let (waiting, guests) = self.count(true);
         let Some(connection) = &mut self.connections[slot] else {
             self.ready &= !(1 << slot);
             return;
@@ -183,8 +182,16 @@ impl<'b, L: Listener> Server<'b, L> {
         }
     }
 
-    fn count(&self, which: impl Fn(&Connection) -> bool) -> usize {
-        self.connections.iter().flatten().filter(|connection| which(connection)).count()
+    /// How many wait, or else are served; and how many of these are guests.
+    fn count(&self, waiting: bool) -> (usize, usize) {
+        let (mut all, mut guests) = (0, 0);
+        for connection in self.connections.iter().flatten() {
+            if if waiting { connection.has_waited() } else { !connection.is_closing() } {
+                all += 1;
+                guests += usize::from(connection.is_guest());
+            }
+        }
+        (all, guests)
     }
 
     fn remove(&mut self, slot: usize) {
@@ -258,8 +265,7 @@ impl<'b, L: Listener> Server<'b, L> {
     /// Whether there is a place for one more, which may be made by evicting another. Guests that
     /// are too many make place among themselves.
     fn has_place(&mut self, guest: bool) -> bool {
-        let served = self.count(|connection| !connection.is_closing());
-        let guests = self.count(|connection| !connection.is_closing() && connection.is_guest());
+        let (served, guests) = self.count(false);
         if guest && guests >= GUESTS {
             return self.evict(true);
         }

@@ -11,7 +11,7 @@ use midge::{Address, Incarnation, Member, Node, State};
 
 use crate::api::members;
 use crate::http::json::Object;
-use crate::text::Quoted;
+use crate::text::{Quoted, cut};
 
 /// The longest event as JSON, bytes: every byte of a name and of tags escaped, and all the rest.
 pub const JSON_BYTES: usize = 6 * (NAME_BYTES + TAGS_BYTES) + 512;
@@ -70,53 +70,51 @@ pub enum Kind {
     Lost,
 }
 
-/// Name, level, and what an operator should know or do. Routine is `info`; what one may have to act
-/// on is `warn`.
-const KINDS: [(&str, Level, &str); 24] = [
-    ("joined", Level::Info, ""),
-    ("joined", Level::Info, "the first node, ready"),
-    ("isolated", Level::Warn, "nothing heard for 10 periods"),
-    (
-        "no_answer",
-        Level::Warn,
-        "nobody has answered for 10 s: not running, filtered, another cluster name, or this \
-         node's address is not where they reach it",
-    ),
-    ("left", Level::Info, ""),
-    ("member_joined", Level::Info, ""),
-    ("member_suspected", Level::Info, ""),
-    ("member_recovered", Level::Info, ""),
-    ("member_failed", Level::Warn, ""),
-    ("member_left", Level::Info, ""),
-    ("member_updated", Level::Info, ""),
-    ("member_forgotten", Level::Info, ""),
-    (
-        "address_conflict",
-        Level::Warn,
-        "another live node uses the address of this one; give one of them another --advertise or \
-         --bind",
-    ),
-    ("address_conflict", Level::Warn, "two live nodes use it; the older one stays"),
-    ("name_conflict", Level::Warn, ""),
-    ("foreign_cluster", Level::Warn, "packets of another cluster, or damaged ones"),
-    ("parameter_mismatch", Level::Warn, ""),
-    ("table_full", Level::Warn, "refused, no row is free"),
-    ("partial", Level::Warn, ""),
-    ("refused", Level::Warn, "the table of that member has no free row"),
-    ("refused", Level::Warn, "no protocol version in common, upgrade the older one"),
-    ("refused", Level::Warn, "another live node uses this address"),
-    ("other", Level::Info, ""),
-    ("lost", Level::Warn, ""),
+/// Name, and after a space what an operator should know or do. Routine is `info`; what begins with
+/// an exclamation mark one may have to act on: it is `warn`.
+const KINDS: [&str; 24] = [
+    "joined",
+    "joined the first node, ready",
+    "!isolated nothing heard for 10 periods",
+    "!no_answer nobody has answered for 10 s: not running, filtered, another cluster name, or this \
+     node's address is not where they reach it",
+    "left",
+    "member_joined",
+    "member_suspected",
+    "member_recovered",
+    "!member_failed",
+    "member_left",
+    "member_updated",
+    "member_forgotten",
+    "!address_conflict another live node uses the address of this one; give one of them another \
+     --advertise or --bind",
+    "!address_conflict two live nodes use it; the older one stays",
+    "!name_conflict",
+    "!foreign_cluster packets of another cluster, or damaged ones",
+    "!parameter_mismatch",
+    "!table_full refused, no row is free",
+    "!partial",
+    "!refused the table of that member has no free row",
+    "!refused no protocol version in common, upgrade the older one",
+    "!refused another live node uses this address",
+    "other",
+    "!lost",
 ];
 
 impl Kind {
+    fn words(self) -> (&'static str, &'static str) {
+        let words = KINDS[self as usize];
+        let words = words.strip_prefix('!').unwrap_or(words);
+        cut(words, b' ').unwrap_or((words, ""))
+    }
+
     /// The name, as in `docs/api.md`.
     pub fn name(self) -> &'static str {
-        KINDS[self as usize].0
+        self.words().0
     }
 
     pub(crate) fn level(self) -> Level {
-        KINDS[self as usize].1
+        if KINDS[self as usize].starts_with('!') { Level::Warn } else { Level::Info }
     }
 }
 
@@ -210,52 +208,50 @@ impl Record {
     pub(super) fn set<const N: usize>(&mut self, node: &Node<N>, event: &Event) {
         self.details = [Detail::NONE; 2];
         self.member.address = Address::NONE;
+        let status = node.status();
         self.kind = match *event {
             Event::Joined => {
-                let status = node.status();
                 let members = status.alive + status.suspect;
-                self.detail("members", Value::Number(u64::from(members)));
+                self.number("members", members);
                 if members > 1 { Kind::Joined } else { Kind::First }
             }
             Event::Isolated => Kind::Isolated,
             Event::NoAnswer => {
-                self.detail("seeds", Value::Number(node.status().seeds.len() as u64));
-                self.detail("own_addr", Value::Address(node.status().own.address));
+                self.number("seeds", status.seeds.len() as u32);
+                self.address("own_addr", status.own.address);
                 Kind::NoAnswer
             }
             Event::Left => Kind::Left,
             Event::Member { change, address, state, incarnation } => {
                 // A row that is gone may have been followed by another life at the same address.
-                let row = node.member(address).filter(|row| row.incarnation == incarnation);
-                self.set_member(address, row.as_ref());
+                self.set_member(node, address, Some(incarnation));
                 self.member.state = state;
                 self.member.incarnation = incarnation;
                 kind_of(change)
             }
             Event::AddressConflict { address } => {
-                self.detail("addr", Value::Address(address));
-                let is_own = address == node.status().own.address;
+                self.address("addr", address);
+                let is_own = address == status.own.address;
                 if is_own { Kind::OwnAddressConflict } else { Kind::AddressConflict }
             }
             Event::NameConflict { first, second } => {
-                self.set_member(first, node.member(first).as_ref());
-                self.detail("other", Value::Address(second));
+                self.set_member(node, first, None);
+                self.address("other", second);
                 Kind::NameConflict
             }
             Event::ForeignCluster { from } => {
-                self.detail("from", Value::Address(from));
+                self.address("from", from);
                 Kind::ForeignCluster
             }
             Event::ParameterMismatch { address, period_ms } => {
-                self.set_member(address, node.member(address).as_ref());
-                self.detail("period_ms", Value::Number(u64::from(period_ms)));
-                let own_ms = u64::from(node.status().period_ms);
-                self.detail("own_period_ms", Value::Number(own_ms));
+                self.set_member(node, address, None);
+                self.number("period_ms", period_ms);
+                self.number("own_period_ms", status.period_ms);
                 Kind::ParameterMismatch
             }
             Event::TableFull { address } => {
-                self.detail("addr", Value::Address(address));
-                self.detail("capacity", Value::Number(u64::from(node.status().capacity)));
+                self.address("addr", address);
+                self.number("capacity", status.capacity);
                 Kind::TableFull
             }
             Event::Partial(partial) => {
@@ -264,7 +260,7 @@ impl Record {
             }
             Event::Refused { by, reason } => {
                 let (kind, word) = refusal(reason);
-                self.detail("by", Value::Address(by));
+                self.address("by", by);
                 self.detail("reason", Value::Word(word));
                 kind
             }
@@ -273,13 +269,21 @@ impl Record {
         };
     }
 
-    fn set_member(&mut self, address: Address, row: Option<&Member<'_>>) {
+    /// What the node holds of the member, in this incarnation if one is given.
+    #[inline(never)]
+    fn set_member<const N: usize>(
+        &mut self,
+        node: &Node<N>,
+        address: Address,
+        incarnation: Option<Incarnation>,
+    ) {
         let member = &mut self.member;
         member.address = address;
         member.name.clear();
         member.tags.clear();
         member.id = 0;
-        if let Some(row) = row {
+        let Some(row) = node.member(address) else { return };
+        if incarnation.is_none_or(|incarnation| incarnation == row.incarnation) {
             member.state = row.state;
             member.incarnation = row.incarnation;
             member.id = row.id;
@@ -289,7 +293,18 @@ impl Record {
         }
     }
 
+    #[inline(never)]
+    fn number(&mut self, key: &'static str, number: u32) {
+        self.detail(key, Value::Number(number.into()));
+    }
+
+    #[inline(never)]
+    fn address(&mut self, key: &'static str, address: Address) {
+        self.detail(key, Value::Address(address));
+    }
+
     /// An event has two details at most.
+    #[inline(never)]
     pub(super) fn detail(&mut self, key: &'static str, value: Value) {
         let [first, second] = &mut self.details;
         let free = if first.key.is_none() { first } else { second };
@@ -345,7 +360,7 @@ impl Record {
 impl fmt::Display for Record {
     /// As the log has it: `event=NAME key=value ...`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (event, _, note) = KINDS[self.kind as usize];
+        let (event, note) = self.kind.words();
         write!(f, "event={event}")?;
         let Snapshot { address, incarnation, name, .. } = &self.member;
         if self.has_member() {

@@ -86,6 +86,8 @@ fn tags_are_set_and_removed_one_by_one() {
         ("set=role=", "zone=b&c=d,role="),
         ("remove=zone", "role="),
         ("remove=role", ""),
+        ("remove=role", ""),
+        ("remove=", ""),
         ("set=a=%C3%BC", "a=\u{fc}"),
     ] {
         let answer = world.post(&format!("/v1/tags?{query}"));
@@ -113,9 +115,6 @@ fn tags_that_cannot_be() {
         ("set=a=%0a", 400, "tag 'a="),
         ("set=a=%zz", 400, "one tag a time"),
         (&long, 400, "tag 'long="),
-        ("remove=role", 404, "there is no tag 'role'"),
-        ("remove=zone=a", 404, "there is no tag 'zone=a'"),
-        ("remove=", 404, "there is no tag ''"),
     ] {
         let answer = world.post(&format!("/v1/tags?{query}"));
         assert_eq!(answer.status, status, "{query}: {}", answer.text());
