@@ -6,8 +6,8 @@ use log::Level;
 use midge::{Address, Member, Node, Reject, Status};
 
 use super::advertise::Choice;
-use crate::api::{Api, Figure};
 use crate::api::events::Record;
+use crate::api::{Api, Figure};
 use crate::http::Stats;
 use crate::logger::{always, say};
 use crate::seeds::Seeds;
