@@ -93,7 +93,8 @@ impl World {
         near.set_nonblocking(true).expect("a socket can be that");
         let buffers = Box::leak(Box::new(Buffers::EMPTY));
         let pairs = Pairs(Rc::clone(&queue), near);
-        let server = Server::new([Some(pairs), None, None], buffers, &poll, Token(1)).expect("it is watched");
+        let server = Server::new([Some(pairs), None, None], buffers, &poll, Token(1))
+            .expect("it is watched");
         Self { poll, events: Events::new(), server, queue, bell, now: Instant::ZERO }
     }
 
