@@ -64,13 +64,13 @@ soak: ## 30 agents that are asked everything for SOAK_SECONDS (600): no heap use
 	cargo bench --package midge-agent --bench soak
 
 bench-peers: tiny ## midge beside serf and foca, into docs/peers.md (root; QUICK=1: a smoke test)
-	@.ci/setup base tests peers
+	@.ci/setup base chaos peers
 	cargo build --release --package netlab --bin peers
 	MIDGE_BIN=$(TINY) FOCA_BIN=$(PEERS)/bin/foca_insecure_udp_agent SERF_BIN=$(PEERS)/usr/bin/serf \
 		$(TARGET_DIR)/release/peers $(if $(QUICK),--quick)
 
 chaos: tiny ## real agents under loss, partitions, crashes and pauses (root; QUICK=1: a short form; ONLY=NAME)
-	@.ci/setup base tests
+	@.ci/setup base chaos
 	cargo build --release --package netlab --bin chaos
 	MIDGE_BIN=$(TINY) $(TARGET_DIR)/release/chaos $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 

@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 
 use crate::network::Node;
 use crate::serf;
-use crate::usage::{Memory, Usage};
+use crate::usage::{self, Memory, Usage};
 
 /// Addresses of the members that an agent takes for alive or suspects, sorted, its own included.
 pub type View = Vec<Ipv4Addr>;
@@ -102,16 +102,35 @@ impl Agent {
         self.address
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Its own list; empty if it does not answer.
     pub fn view(&mut self) -> View {
         let mut view = match self.kind {
-            Kind::Midge(_) => ask(&self.base).map(|text| addresses(&text)),
+            Kind::Midge(_) => self.get("/v1/members?quiet=1").map(|text| addresses(&text)),
             Kind::Foca(_) => self.read_foca(),
             Kind::Serf(_) => self.ask_serf(),
         }
         .unwrap_or_default();
         view.sort_unstable();
         view
+    }
+
+    /// What midge's socket answers to a request.
+    pub fn get(&self, path: &str) -> io::Result<String> {
+        let mut stream = UnixStream::connect(&self.base)?;
+        // Longer than an agent takes to answer, unless it is stopped.
+        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        write!(stream, "GET {path} HTTP/1.0\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        match answer.split_once("\r\n\r\n") {
+            Some((head, body)) if head.starts_with("HTTP/1.1 200 ") => Ok(body.to_owned()),
+            _ => Err(io::Error::other(format!("{path}: {}", answer.lines().next().unwrap_or("")))),
+        }
     }
 
     /// The file of foca's example lacks itself, and is there only when it has met another. It is up
@@ -151,6 +170,11 @@ impl Agent {
         Memory::of(self.child.id())
     }
 
+    /// Datagrams for it that its host has thrown away, its socket being full.
+    pub fn unread(&self) -> io::Result<u64> {
+        usage::unread(self.child.id())
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
         let _ = kill(Pid::from_raw(self.child.id() as i32), signal);
@@ -168,18 +192,6 @@ impl Drop for Agent {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// Live members, as midge's socket tells them.
-fn ask(socket: &Path) -> io::Result<String> {
-    let mut stream = UnixStream::connect(socket)?;
-    // Longer than an agent takes to answer, unless it is stopped.
-    stream.set_read_timeout(Some(Duration::from_secs(1)))?;
-    stream.write_all(b"GET /v1/members?quiet=1 HTTP/1.0\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let (_, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
-    Ok(body.to_owned())
 }
 
 /// One address with its port a line.

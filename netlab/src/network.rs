@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
@@ -21,9 +21,9 @@ const FILTER: &str = "
         chain loss { }
         chain forward {
             type filter hook forward priority 0; policy accept;
-            ip saddr @apart ip daddr != @apart drop
-            ip saddr != @apart ip daddr @apart drop
-            ip saddr . ip daddr @cut drop
+            ip saddr @apart ip daddr != @apart counter drop
+            ip saddr != @apart ip daddr @apart counter drop
+            ip saddr . ip daddr @cut counter drop
             jump loss
         }
     }";
@@ -77,6 +77,11 @@ impl Network {
         Ok(Self { nodes: nodes? })
     }
 
+    /// Our own socket on this network.
+    pub fn socket(&self) -> io::Result<UdpSocket> {
+        UdpSocket::bind((BRIDGE, 0))
+    }
+
     /// The hosts.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
@@ -88,7 +93,7 @@ impl Network {
         if percent > 0 {
             let _ = writeln!(
                 rules,
-                "add rule bridge netlab loss numgen random mod 100 < {percent} drop"
+                "add rule bridge netlab loss numgen random mod 100 < {percent} counter drop"
             );
         }
         run("nft", &["-f", "-"], &rules)
@@ -107,6 +112,14 @@ impl Network {
     /// Nothing passes from one host to another; the other direction works.
     pub fn cut(&self, from: Ipv4Addr, to: Ipv4Addr) -> io::Result<()> {
         run("nft", &["-f", "-"], &format!("add element bridge netlab cut {{ {from} . {to} }}\n"))
+    }
+
+    /// How many packets these faults have taken so far; those of random losses until they change.
+    pub fn dropped(&self) -> io::Result<u64> {
+        let output = Command::new("nft").args(["list", "table", "bridge", "netlab"]).output()?;
+        let rules = String::from_utf8_lossy(&output.stdout);
+        let counters = rules.split("counter packets ").skip(1);
+        Ok(counters.filter_map(|rest| rest.split(' ').next()?.parse::<u64>().ok()).sum())
     }
 
     /// Everything passes again.

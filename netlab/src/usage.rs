@@ -58,6 +58,16 @@ impl Memory {
     }
 }
 
+/// Datagrams that the host of a process has thrown away because nobody had read those before.
+pub(crate) fn unread(pid: u32) -> io::Result<u64> {
+    let counters = fs::read_to_string(format!("/proc/{pid}/net/snmp"))?;
+    // A line of names, and one of values.
+    let mut lines = counters.lines().filter_map(|line| line.strip_prefix("Udp: "));
+    let (names, values) = (lines.next().unwrap_or(""), lines.next().unwrap_or(""));
+    let value = names.split(' ').zip(values.split(' ')).find(|(name, _)| *name == "RcvbufErrors");
+    number(value.map_or("", |(_, value)| value))
+}
+
 fn kilobytes(text: &str, field: &str) -> io::Result<u64> {
     let rest = text.lines().find_map(|line| line.strip_prefix(field));
     number(rest.and_then(|rest| rest.split_whitespace().next()).unwrap_or(""))

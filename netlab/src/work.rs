@@ -4,6 +4,7 @@ use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command};
@@ -23,6 +24,9 @@ impl Work {
     pub fn enter(name: &str) -> io::Result<Self> {
         if let Some(directory) = env::var_os(DIRECTORY) {
             return Self::inside(directory);
+        }
+        if fs::metadata("/proc/self")?.uid() != 0 {
+            return Err(io::Error::other("network namespaces need root"));
         }
         let directory = env::temp_dir().join(format!("midge-{name}-{}", process::id()));
         Err(Command::new("unshare")

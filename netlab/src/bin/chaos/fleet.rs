@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use netlab::{Agent, Kind, Network, Node, View, until};
 use nix::sys::signal::Signal;
@@ -44,11 +44,12 @@ impl<'a> Fleet<'a> {
         Ok(())
     }
 
-    /// Starts a fleet of this size, and waits until it has one view.
+    /// Starts a fleet of this size at once; how long it takes until it has one view.
     pub(crate) fn form(&mut self, size: usize) -> Outcome<Duration> {
+        let start = Instant::now();
         self.start(0..size)?;
-        let taken = self.one_view(Duration::from_secs(30))?;
-        Ok(taken)
+        self.one_view(Duration::from_secs(30))?;
+        Ok(start.elapsed())
     }
 
     /// Kills the agent of a host.
@@ -86,8 +87,8 @@ impl<'a> Fleet<'a> {
 
     /// Waits until the own list of each agent is all agents; how long that took.
     pub(crate) fn one_view(&mut self, deadline: Duration) -> Outcome<Duration> {
-        let all: View = self.agents.keys().copied().collect();
-        self.view_of(&all.clone(), &all, deadline)
+        let all = self.addresses();
+        self.view_of(&all, &all, deadline)
     }
 
     /// Waits until the own list of each of these agents is this one.
@@ -108,23 +109,23 @@ impl<'a> Fleet<'a> {
         })
     }
 
-    /// What each agent lists beyond the agents that there are, and what it lacks.
+    /// Which agents have another list than they should, and how it differs.
     pub(crate) fn views(&mut self) -> String {
-        let all: View = self.agents.keys().copied().collect();
+        let all = self.addresses();
         let mut text = String::new();
         for (address, agent) in &mut self.agents {
             let view = agent.view();
             let more: Vec<_> = view.iter().filter(|other| !all.contains(other)).collect();
             let less: Vec<_> = all.iter().filter(|other| !view.contains(other)).collect();
-            if !more.is_empty() || !less.is_empty() {
-                let _ = write!(
-                    text,
-                    "\n  {address} lists {}, too many {more:?}, lacks {less:?}",
-                    view.len()
-                );
+            if view.is_empty() {
+                let _ = write!(text, "\n  {address} does not answer");
+            } else if view != all {
+                let _ = write!(text, "\n  {address} lists {}: ", view.len());
+                let _ =
+                    write!(text, "{} too many {more:?}, lacks {} {less:?}", more.len(), less.len());
             }
         }
-        if text.is_empty() { "all the same".into() } else { text }
+        if text.is_empty() { "now all the same".into() } else { text }
     }
 
     /// From here on, accusations count.
@@ -157,6 +158,11 @@ impl<'a> Fleet<'a> {
                     .into())
             }
         }
+    }
+
+    /// Each agent.
+    pub(crate) fn agents(&self) -> impl Iterator<Item = &Agent> {
+        self.agents.values()
     }
 
     /// The addresses of all agents.

@@ -10,7 +10,9 @@
 //! addresses. What agents took for dead is read from their logs.
 
 mod fleet;
+mod flood;
 mod scenarios;
+mod system_calls;
 
 use std::env;
 use std::error::Error;
@@ -21,7 +23,7 @@ use std::time::Instant;
 use netlab::{Kind, Network, Work};
 
 use fleet::Fleet;
-use scenarios::SCENARIOS;
+use scenarios::{NOT_IN_SHORT, SCENARIOS};
 
 fn main() -> ExitCode {
     match run() {
@@ -41,8 +43,11 @@ fn run() -> Result<bool, Box<dyn Error>> {
     let midge = env::var_os("MIDGE_BIN").ok_or("MIDGE_BIN is not set: use make chaos")?;
     let midge =
         PathBuf::from(midge).canonicalize().map_err(|error| format!("MIDGE_BIN: {error}"))?;
-    let chosen =
-        || SCENARIOS.iter().filter(|(name, _)| only.as_deref().is_none_or(|only| only == *name));
+    let is_chosen = |name| match &only {
+        Some(only) => name == only,
+        None => !(quick && NOT_IN_SHORT.contains(&name)),
+    };
+    let chosen = || SCENARIOS.iter().filter(|(name, _)| is_chosen(name));
     if chosen().next().is_none() {
         let names: Vec<&str> = SCENARIOS.iter().map(|(name, _)| *name).collect();
         return Err(format!("no such scenario; there are {}", names.join(", ")).into());

@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use crate::fleet::{Fleet, Outcome, addresses};
+use crate::flood::flood;
+use crate::system_calls::system_calls;
 
 type Scenario = fn(&mut Fleet, bool) -> Outcome;
 
 /// Names for `ONLY=`, in the order in which they run.
-pub(crate) const SCENARIOS: [(&str, Scenario); 8] = [
+pub(crate) const SCENARIOS: [(&str, Scenario); 10] = [
     ("burst", burst),
     ("crash", crash),
     ("pause", pause),
@@ -20,10 +22,17 @@ pub(crate) const SCENARIOS: [(&str, Scenario); 8] = [
     ("half_connected", half_connected),
     ("partition", partition),
     ("sawtooth", sawtooth),
+    ("flood", flood),
+    ("system_calls", system_calls),
 ];
+
+/// What takes a minute whatever is asked of it.
+pub(crate) const NOT_IN_SHORT: [&str; 1] = ["system_calls"];
 
 /// What a healed fleet has to be whole again.
 const HEALED: Duration = Duration::from_secs(10);
+/// What any burst has until it has one view.
+const BURST: Duration = Duration::from_secs(3);
 /// What is only to end, and is measured.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -34,9 +43,13 @@ fn seconds(time: Duration) -> String {
 /// All hosts start at once through one seed, which starts with them.
 fn burst(fleet: &mut Fleet, _quick: bool) -> Outcome {
     let size = fleet.network.nodes().len();
-    let start = Instant::now();
-    fleet.form(size)?;
-    Ok(format!("{size} started at once: one view after {}", seconds(start.elapsed())))
+    let taken = fleet.form(size)?;
+    if taken > BURST {
+        return Err(
+            format!("{size} started at once: one view only after {}", seconds(taken)).into()
+        );
+    }
+    Ok(format!("{size} started at once: one view after {}", seconds(taken)))
 }
 
 /// Three of twenty are killed at once, and started again.
@@ -82,23 +95,27 @@ fn pause(fleet: &mut Fleet, quick: bool) -> Outcome {
     ))
 }
 
-/// Packets are lost at random; nobody dies of it.
+/// Packets are lost at random: members are suspected, and all of them refute in time.
 fn loss(fleet: &mut Fleet, quick: bool) -> Outcome {
     fleet.form(20)?;
     fleet.judge_from_here();
     let all = fleet.addresses();
     let mut said = Vec::new();
-    for percent in if quick { &[10][..] } else { &[5, 10, 20][..] } {
+    for percent in if quick { &[20][..] } else { &[5, 10, 20][..] } {
         fleet.network.lose(*percent)?;
         thread::sleep(Duration::from_secs(if quick { 10 } else { 60 }));
+        fleet.nobody_failed(&all).map_err(|error| format!("{percent}% lost: {error}"))?;
         let suspected = fleet.heard("member_suspected", &all).len();
-        let failed = fleet.heard("member_failed", &all).len();
-        said.push(format!("{percent}%: {suspected} suspicions, {failed} failures"));
+        said.push(format!("{percent}%: {suspected} suspicions"));
         fleet.judge_from_here();
     }
     fleet.network.heal()?;
     let whole = fleet.one_view(HEALED)?;
-    Ok(format!("20 with loss: {}; one view after {}", said.join(", "), seconds(whole)))
+    Ok(format!(
+        "20 with loss: nobody failed, {}; one view after {}",
+        said.join(", "),
+        seconds(whole)
+    ))
 }
 
 /// From one host to another nothing passes, and from a third nothing to five: the others vouch.
@@ -109,11 +126,12 @@ fn one_way(fleet: &mut Fleet, quick: bool) -> Outcome {
     for to in 10..15 {
         fleet.network.cut(fleet.address(8), fleet.address(to))?;
     }
-    thread::sleep(Duration::from_secs(if quick { 8 } else { 60 }));
-    fleet.nobody_failed(&fleet.addresses())?;
-    fleet.network.heal()?;
+    let lost = nobody_fails(fleet, if quick { 8 } else { 60 })?;
     let whole = fleet.one_view(HEALED)?;
-    Ok(format!("6 one-way links of 20: nobody failed; one view after {}", seconds(whole)))
+    Ok(format!(
+        "6 one-way links of 20: {lost} packets lost, nobody failed; one view after {}",
+        seconds(whole)
+    ))
 }
 
 /// One host and half of the others cannot reach each other: that half does not have it failed.
@@ -124,11 +142,25 @@ fn half_connected(fleet: &mut Fleet, quick: bool) -> Outcome {
         fleet.network.cut(fleet.address(4), fleet.address(other))?;
         fleet.network.cut(fleet.address(other), fleet.address(4))?;
     }
-    thread::sleep(Duration::from_secs(if quick { 8 } else { 120 }));
-    fleet.nobody_failed(&fleet.addresses())?;
-    fleet.network.heal()?;
+    let lost = nobody_fails(fleet, if quick { 8 } else { 120 })?;
     let whole = fleet.one_view(HEALED)?;
-    Ok(format!("1 of 20 cut off from 10: nobody failed; one view after {}", seconds(whole)))
+    Ok(format!(
+        "1 of 20 cut off from 10: {lost} packets lost, nobody failed; one view after {}",
+        seconds(whole)
+    ))
+}
+
+/// Lets links be cut for so long, and heals them; how many packets were lost.
+fn nobody_fails(fleet: &Fleet, seconds: u64) -> Outcome<u64> {
+    let before = fleet.network.dropped()?;
+    thread::sleep(Duration::from_secs(seconds));
+    fleet.nobody_failed(&fleet.addresses())?;
+    let lost = fleet.network.dropped()? - before;
+    if lost == 0 {
+        return Err("no packet met a cut link".into());
+    }
+    fleet.network.heal()?;
+    Ok(lost)
 }
 
 /// Twenty are cut into two halves, each of which takes the other for dead, and become one again.
@@ -152,24 +184,34 @@ fn partition(fleet: &mut Fleet, quick: bool) -> Outcome {
     ))
 }
 
-/// Two become as many as there are hosts, and two again: half of the rest leave, the others crash.
+/// Two become as many as there are hosts, and two again: in every other round all of the rest leave,
+/// in the others half of them crash. Two survivors need long for many dead: their probes go
+/// unanswered, and so they take themselves for slow.
 fn sawtooth(fleet: &mut Fleet, quick: bool) -> Outcome {
     let size = fleet.network.nodes().len();
     fleet.form(2)?;
-    let (mut grown, mut shrunk) = (Duration::ZERO, Duration::ZERO);
+    let [mut grown, mut left, mut crashed] = [Duration::ZERO; 3];
     for round in 0..if quick { 1 } else { 5 } {
+        let within = |error| format!("round {round}: {error}");
         let start = Instant::now();
         fleet.start(2..size)?;
-        fleet.one_view(PATIENCE)?;
+        fleet.one_view(PATIENCE).map_err(within)?;
         grown = grown.max(start.elapsed());
+
         let start = Instant::now();
-        fleet.leave(2..size).map_err(|error| format!("round {round}: {error}"))?;
-        fleet.one_view(PATIENCE)?;
-        shrunk = shrunk.max(start.elapsed());
+        let crashes = round % 2 == 1;
+        for host in (2..size).step_by(2).filter(|_| crashes) {
+            fleet.crash(host);
+        }
+        fleet.leave(2..size).map_err(within)?;
+        fleet.one_view(5 * PATIENCE).map_err(within)?;
+        let shrunk = if crashes { &mut crashed } else { &mut left };
+        *shrunk = start.elapsed().max(*shrunk);
     }
-    Ok(format!(
-        "2 -> {size} -> 2: one view after at most {}, and {}",
-        seconds(grown),
-        seconds(shrunk)
-    ))
+    let mut said = format!("2 -> {size}: one view after at most {}, ", seconds(grown));
+    said += &format!("{size} -> 2 by leaving: {}", seconds(left));
+    if !quick {
+        said += &format!(", half by crashing: {}", seconds(crashed));
+    }
+    Ok(said)
 }
