@@ -123,6 +123,12 @@ impl<const N: usize> Node<N> {
         self.swim.drop_seed(seed);
     }
 
+    /// The addresses to join through.
+    #[must_use]
+    pub fn seeds(&self) -> &[Address] {
+        self.swim.seeds()
+    }
+
     /// Whether there is somebody to join even while the list of seeds is empty, as when they are
     /// known by names that are still to be resolved. Without seeds, a node that seeks nobody is the
     /// first one and has joined. `false` at the start.

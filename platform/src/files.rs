@@ -23,6 +23,10 @@ pub(crate) fn read_file<'a>(path: &str, space: &'a mut [u8]) -> Result<&'a [u8],
 }
 
 /// Reads what an open file has, as much as there is room for.
+///
+/// # Errors
+/// Those of read(2).
+#[inline(never)]
 pub(crate) fn read_all(file: OwnedFd, space: &mut [u8]) -> Result<&[u8], Errno> {
     let mut len = 0;
     loop {

@@ -170,7 +170,7 @@ impl Iterator for Strings {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reason(pub(crate) Errno);
 
-const REASONS: [(Errno, &str); 23] = [
+const REASONS: [(Errno, &str); 24] = [
     (Errno::EPERM, "Operation not permitted"),
     (Errno::ENOENT, "No such file or directory"),
     (Errno::EIO, "Input/output error"),
@@ -179,6 +179,7 @@ const REASONS: [(Errno, &str); 23] = [
     (Errno::EACCES, "Permission denied"),
     (Errno::EEXIST, "File exists"),
     (Errno::ENOTDIR, "Not a directory"),
+    (Errno::EISDIR, "Is a directory"),
     (Errno::EINVAL, "Invalid argument"),
     (Errno::ENFILE, "Too many open files in system"),
     (Errno::EMFILE, "Too many open files"),

@@ -286,6 +286,12 @@ impl<const N: usize> Swim<N> {
         self.wanted_seeds = self.wanted_seeds & before | self.wanted_seeds >> 1 & !before;
     }
 
+    /// See [`Node::seeds`](crate::Node::seeds).
+    #[must_use]
+    pub fn seeds(&self) -> &[Address] {
+        &self.seeds
+    }
+
     /// See [`Node::set_seeking`](crate::Node::set_seeking).
     pub fn set_seeking(&mut self, seeking: bool) {
         self.seeking = seeking;

@@ -6,7 +6,7 @@ use super::advertise;
 use super::finder::Finder;
 use super::join_file::JoinFile;
 use super::state_dir::StateDir;
-use super::{Settings, Stopped, runs_already, stop};
+use super::{Settings, Stopped, runs_already};
 use crate::files::FILE_BYTES;
 use crate::os::{self, Slot};
 use crate::poll::{Events, Poll, Token};
@@ -41,10 +41,7 @@ impl Joining {
         token: Token,
     ) -> Result<Self, Stopped> {
         let state = match settings.state_dir {
-            Some(path) => Some(
-                StateDir::open(path, settings.cluster)
-                    .map_err(|error| stop(format_args!("--state-dir: {path}: {error}")))?,
-            ),
+            Some(path) => Some(StateDir::open(path, settings.cluster)?),
             None => None,
         };
         if let Some(state) = &state {

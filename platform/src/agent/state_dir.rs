@@ -8,15 +8,15 @@ use core::fmt::{self, Write as _};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use heapless::{String, Vec};
+use heapless::Vec;
 use log::Level;
-use midge::limits::CLUSTER_NAME_BYTES;
 use midge::{Address, Duration, Instant, Node, State};
 use nix::errno::Errno;
 use nix::fcntl::{FlockArg, OFlag, open, openat, renameat};
 use nix::sys::stat::Mode;
 use nix::unistd::{fsync, mkdir};
 
+use super::{Stopped, stop};
 use crate::api::{DEFAULT_PORT, parse_address};
 use crate::files::{PATH_BYTES, c_path, checksum, each_line, next_word, read_all, read_file};
 use crate::helper::Helper;
@@ -24,7 +24,7 @@ use crate::http::Page;
 use crate::logger::say;
 use crate::os::{self, Reason};
 use crate::poll::{Poll, Token};
-use crate::text::{Quoted, parse_hex};
+use crate::text::parse_hex;
 
 /// Peers that are kept.
 const PEERS: usize = 16;
@@ -38,35 +38,22 @@ const PAUSE: Duration = Duration::from_secs(60);
 const NAME: &CStr = c"peers";
 const NEW_NAME: &CStr = c"peers.new";
 
-/// Why the directory is not for this agent.
-pub(super) enum NoState {
-    /// It cannot be made, opened or locked, or its file cannot be read.
-    Obstacle(&'static str, Errno),
-    /// Another agent uses it.
-    InUse,
-    /// It is of another cluster.
-    Cluster(String<CLUSTER_NAME_BYTES>),
-    /// It is of another machine.
+/// Whose the directory is, if it is not this agent's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Other {
+    Cluster,
     Machine,
 }
 
-impl fmt::Display for NoState {
+impl fmt::Display for Other {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Obstacle(what, error) => {
-                write!(f, "cannot {what}: {}; give another directory", Reason(*error))
-            }
-            Self::InUse => f.write_str("another agent uses it; give each a directory of its own"),
-            Self::Cluster(name) => write!(
-                f,
-                "it is of cluster {}; give each cluster a directory of its own",
-                Quoted(name)
-            ),
-            Self::Machine => f.write_str(
+        f.write_str(match self {
+            Self::Cluster => "it is of another cluster; give each cluster a directory of its own",
+            Self::Machine => {
                 "it is of another machine: was its disk cloned? To start anew here, remove the \
-                 file `peers` in it",
-            ),
-        }
+                 file `peers` in it"
+            }
+        })
     }
 }
 
@@ -91,9 +78,12 @@ impl StateDir {
     /// Opens the directory, which is made if it is missing, and reads who was there last.
     ///
     /// # Errors
-    /// A [`NoState`].
-    pub(super) fn open(path: &'static str, cluster: &'static str) -> Result<Self, NoState> {
-        let directory = lock(path)?;
+    /// It cannot be made, opened, locked or read, or is not for this agent: which has been said.
+    pub(super) fn open(path: &'static str, cluster: &'static str) -> Result<Self, Stopped> {
+        let directory = lock(path).map_err(|(what, error)| match error {
+            Errno::EAGAIN => refuse(path, &"another agent uses it; give each one of its own"),
+            error => cannot(path, what, error),
+        })?;
         let mut state = Self {
             path,
             directory,
@@ -113,25 +103,28 @@ impl StateDir {
             Err(Errno::ENOENT) => Ok(&[][..]),
             Err(error) => Err(error),
         };
-        let text = text.map_err(|error| NoState::Obstacle("read the file `peers` in it", error))?;
-        state.read(text)?;
+        let text = text.map_err(|error| cannot(path, "read the file `peers` in", error))?;
+        if let Some(other) = state.read(text) {
+            return Err(refuse(path, &other));
+        }
         state.written = checksum(text);
         Ok(state)
     }
 
-    /// Takes what the file says. Lines that make no sense are named and passed over.
-    fn read(&mut self, text: &[u8]) -> Result<(), NoState> {
-        let mut error = None;
+    /// Takes what the file says. Lines that make no sense are named and passed over. Says whose it
+    /// is if it is not this agent's.
+    fn read(&mut self, text: &[u8]) -> Option<Other> {
+        let mut other = None;
         each_line(text, &mut |number, mut line| {
             let word = next_word(&mut line);
             let value = next_word(&mut line);
             match word {
                 "cluster" if value == self.cluster => {}
-                "cluster" => error = Some(NoState::Cluster(value.try_into().unwrap_or_default())),
+                "cluster" => other = Some(Other::Cluster),
                 "machine" => {
                     let machine = parse_hex(value).unwrap_or(0) as u32;
                     if ![machine, self.machine].contains(&0) && machine != self.machine {
-                        error.get_or_insert(NoState::Machine);
+                        other = other.or(Some(Other::Machine));
                     }
                 }
                 _ => match parse_address(word, DEFAULT_PORT) {
@@ -146,7 +139,7 @@ impl StateDir {
                 },
             }
         });
-        error.map_or(Ok(()), Err)
+        other
     }
 
     /// When `run` has something to do beside what a helper tells.
@@ -221,24 +214,28 @@ impl StateDir {
     }
 }
 
-/// Opens the directory for this agent alone.
-fn lock(path: &'static str) -> Result<OwnedFd, NoState> {
+fn refuse(path: &str, why: &dyn fmt::Display) -> Stopped {
+    stop(format_args!("--state-dir: {path}: {why}"))
+}
+
+fn cannot(path: &str, what: &str, error: Errno) -> Stopped {
+    refuse(path, &format_args!("cannot {what} it: {}; give another directory", Reason(error)))
+}
+
+/// Opens the directory for this agent alone; or says what cannot be done, and why.
+fn lock(path: &str) -> Result<OwnedFd, (&'static str, Errno)> {
     let mut space = [0; PATH_BYTES];
-    let path = c_path(path, &mut space).map_err(|error| NoState::Obstacle("open it", error))?;
+    let path = c_path(path, &mut space).map_err(|error| ("make", error))?;
     match mkdir(path, Mode::S_IRWXU) {
         Ok(()) | Err(Errno::EEXIST) => {}
-        Err(error) => return Err(NoState::Obstacle("make it", error)),
+        Err(error) => return Err(("make", error)),
     }
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let directory =
-        open(path, flags, Mode::empty()).map_err(|error| NoState::Obstacle("open it", error))?;
+    let directory = open(path, flags, Mode::empty()).map_err(|error| ("open", error))?;
     #[expect(deprecated, reason = "`Flock` panics with the words of every errno, 4 KB of them")]
     let locked = nix::fcntl::flock(directory.as_raw_fd(), FlockArg::LockExclusiveNonblock);
-    match locked {
-        Ok(()) => Ok(directory),
-        Err(Errno::EAGAIN) => Err(NoState::InUse),
-        Err(error) => Err(NoState::Obstacle("lock it", error)),
-    }
+    locked.map_err(|error| ("lock", error))?;
+    Ok(directory)
 }
 
 /// The id of this machine is nobody else's business (machine-id(5)); a checksum tells machines apart
@@ -266,22 +263,32 @@ fn replace(directory: BorrowedFd<'_>, text: &[u8]) -> Result<(), Errno> {
 /// Brings the peers up to date: who has left goes; who has failed stays until another one can take
 /// the place. Says whether anything has changed.
 fn choose<const N: usize>(peers: &mut Vec<Address, PEERS>, node: &Node<N>) -> bool {
-    let state = |peer: &Address| node.member(*peer).map(|member| member.state);
     let is_live = |state| matches!(state, State::Alive | State::Suspect);
-    let before = peers.clone();
-    peers.retain(|peer| state(peer) != Some(State::Left));
-    for (_, member) in node.members(0) {
-        if member.own || !is_live(member.state) || peers.contains(&member.address) {
-            continue;
+    let mut changed = false;
+    let mut at = 0;
+    while let Some(peer) = peers.get(at) {
+        if node.member(*peer).is_some_and(|member| member.state == State::Left) {
+            peers.swap_remove(at);
+            changed = true;
+        } else {
+            at += 1;
         }
-        if peers.push(member.address).is_ok() {
-            continue;
-        }
-        let gone = peers.iter_mut().find(|peer| !state(peer).is_some_and(is_live));
-        let Some(gone) = gone else { break };
-        *gone = member.address;
     }
-    *peers != before
+    for (_, member) in node.members(0) {
+        let address = member.address;
+        if member.own || !is_live(member.state) || peers.contains(&address) {
+            continue;
+        }
+        if peers.push(address).is_err() {
+            let is_gone = |peer: &&mut Address| {
+                !node.member(**peer).is_some_and(|member| is_live(member.state))
+            };
+            let Some(gone) = peers.iter_mut().find(is_gone) else { break };
+            *gone = address;
+        }
+        changed = true;
+    }
+    changed
 }
 
 #[cfg(test)]
@@ -315,26 +322,26 @@ mod tests {
         let mut state = state();
         let text = b"# x\ncluster default\nmachine 7\n10.0.0.2:6434\n\xff\nnonsense\n10.0.0\n\
             10.0.0.3 x\n0.0.0.0:1\n[fd00::1]:7000\n\0\0\0";
-        assert!(state.read(text).is_ok());
+        assert_eq!(state.read(text), None);
         let peers: std::vec::Vec<_> = state.peers.iter().map(Address::to_string).collect();
         assert_eq!(peers, ["10.0.0.2:6434", "[fd00::1]:7000"]);
     }
 
     #[test]
     fn the_state_of_others_is_refused() {
-        for (text, words) in [
-            (&b"cluster other\n"[..], "it is of cluster other; give"),
-            (b"cluster default\nmachine 8\n", "another machine"),
-            (b"cluster\n", "of cluster ; give"),
+        for (text, other) in [
+            (&b"cluster other\n"[..], Other::Cluster),
+            (b"cluster default\nmachine 8\n", Other::Machine),
+            (b"machine 8\ncluster other\n", Other::Cluster),
+            (b"cluster\n", Other::Cluster),
         ] {
-            let error = state().read(text).expect_err("an error").to_string();
-            assert!(error.contains(words), "{error}");
+            assert_eq!(state().read(text), Some(other));
         }
         // Where one of the two is not known, nothing speaks against it.
-        assert!(state().read(b"machine 0\nmachine\n").is_ok());
+        assert_eq!(state().read(b"machine 0\nmachine\n"), None);
         let mut unknown = state();
         unknown.machine = 0;
-        assert!(unknown.read(b"cluster default\nmachine 8\n").is_ok());
+        assert_eq!(unknown.read(b"cluster default\nmachine 8\n"), None);
     }
 
     #[test]

@@ -117,10 +117,17 @@ impl Seeds {
             .for_each(|name| name.seen = false);
         lines::read(text, source, &mut |target| self.add(source, target));
         self.settle(source, 0);
-        self.names.retain(|name| name.seen || name.source != source);
-        let names = &self.names;
-        let is_known = |number| number == 0 || names.iter().any(|name| name.number == number);
-        self.found.retain(|found| is_known(found.name));
+        let mut at = 0;
+        while let Some(name) = self.names.get(at) {
+            if name.seen || name.source != source {
+                at += 1;
+                continue;
+            }
+            let number = name.number;
+            self.unsee(source, number);
+            self.settle(source, number);
+            self.names.swap_remove(at);
+        }
         self.awaited &= !(1 << source as u8);
         self.changed = true;
     }
@@ -147,18 +154,15 @@ impl Seeds {
         }
         let seeks = self.awaited != 0 || self.names.iter().any(|name| !name.resolved);
         node.set_seeking(seeks);
-        let before: Vec<Address, SEEDS> = node.status().seeds.iter().copied().collect();
-        for seed in &before {
-            if !self.found.iter().any(|found| found.address == *seed) {
-                node.drop_seed(*seed);
-                say(Level::Info, format_args!("seed={seed} note=\"no longer named\""));
-            }
+        let is_found = |seed: &Address| self.found.iter().any(|found| found.address == *seed);
+        while let Some(seed) = node.seeds().iter().find(|seed| !is_found(seed)).copied() {
+            node.drop_seed(seed);
+            say(Level::Info, format_args!("seed={seed} note=\"no longer named\""));
         }
         for found in &self.found {
-            let address = found.address;
-            if !before.contains(&address) && !is_own(address) {
+            if !node.seeds().contains(&found.address) && !is_own(found.address) {
                 // There is room for all. When the node is leaving, it seeks nobody.
-                let _ = node.join(now, address);
+                let _ = node.join(now, found.address);
             }
         }
     }
@@ -245,10 +249,15 @@ impl Seeds {
     }
 
     fn settle(&mut self, source: Source, name: u32) {
-        let of = |found: &Found| found.source == source && found.name == name;
-        let before = self.found.len();
-        self.found.retain(|found| found.seen || !of(found));
-        self.changed |= self.found.len() < before;
+        let mut at = 0;
+        while let Some(found) = self.found.get(at) {
+            if found.seen || found.source != source || found.name != name {
+                at += 1;
+            } else {
+                self.found.swap_remove(at);
+                self.changed = true;
+            }
+        }
     }
 
     fn put(&mut self, source: Source, name: u32, address: Address) -> Result<(), JoinError> {

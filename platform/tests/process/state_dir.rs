@@ -76,7 +76,7 @@ fn the_directory_is_of_one_cluster_machine_and_agent() {
     peers(&state, 0);
     refused(&state, &["--cluster=test"], &["another agent uses it"]);
     drop(agent);
-    refused(&state, &["--cluster=other"], &["it is of cluster test", "a directory of its own"]);
+    refused(&state, &["--cluster=other"], &["it is of another cluster", "a directory of its own"]);
     let file = state.join("peers");
     let text = fs::read_to_string(&file).unwrap();
     let machine = text.lines().find_map(|line| line.strip_prefix("machine ")).expect("a machine");
@@ -102,7 +102,7 @@ fn a_directory_that_cannot_be_had() {
     let closed = directory.path("state");
     fs::create_dir(&closed).unwrap();
     fs::create_dir(closed.join("peers")).unwrap();
-    refused(&closed, &[], &["cannot read the file `peers` in it"]);
+    refused(&closed, &[], &["cannot read the file `peers` in it: Is a directory"]);
     assert_eq!(fs::read(&file).unwrap(), b"precious");
     let output = midge(&["agent", "--state-dir", ""]);
     assert_eq!(output.status.code(), Some(2));
