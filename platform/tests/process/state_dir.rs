@@ -2,7 +2,6 @@
 //! cluster, one machine and one agent.
 
 use std::fs::{self, OpenOptions};
-use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
@@ -10,7 +9,9 @@ use std::process::Command;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
-use crate::harness::{Agent, Directory, Options, eventually, has_seeds, midge, one_view, stderr};
+use crate::harness::{
+    Agent, Directory, Options, eventually, has_seeds, midge, one_view, skip, stderr,
+};
 
 fn with(state: &Path) -> Options {
     Options { more: vec![format!("--state-dir={}", state.display())], ..Options::default() }
@@ -176,12 +177,4 @@ impl Drop for Unmount<'_> {
 fn mounted(arguments: &[&str], path: &Path) -> bool {
     let status = Command::new("mount").args(arguments).arg(path).status();
     status.is_ok_and(|status| status.success())
-}
-
-/// Notes in the list of continuous integration, if there is one, that something was skipped.
-fn skip(what: &str) {
-    if let Some(list) = std::env::var_os("CI_SKIPPED") {
-        let mut list = OpenOptions::new().append(true).open(list).expect("the list");
-        writeln!(list, "{what}").expect("the list can be written");
-    }
 }
