@@ -185,10 +185,15 @@ fn open(address: Address, kind: SockType) -> Result<(Socket, bool), Errno> {
         setsockopt(&socket, sockopt::ReuseAddr, &true)?;
         // Pages of answers do not wait for one another. Connections inherit it.
         setsockopt(&socket, sockopt::TcpNoDelay, &true)?;
+        // A client whose host is gone does not keep its place.
+        setsockopt(&socket, sockopt::TcpUserTimeout, &UNREAD_MS)?;
     }
     socket.bind(&to_system(address, v6))?;
     Ok((socket, v6))
 }
+
+/// How long a client over TCP may take to confirm what it is sent, ms.
+const UNREAD_MS: u32 = 10_000;
 
 /// Listens for TCP connections, as the option of this name says; returns the bound address, too.
 pub(super) fn listen_tcp(

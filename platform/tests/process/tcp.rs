@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 
-use crate::harness::{Agent, DEADLINE, Options, cluster_with, eventually, midge, stderr};
+use crate::harness::{Agent, DEADLINE, Options, cluster_with, command, eventually, midge, stderr};
 
 /// Where the agent listens, as its log has it.
 fn listens(agent: &Agent, option: &str) -> String {
@@ -122,6 +122,11 @@ fn addresses_that_cannot_be_listened_on() {
         assert_eq!(output.status.code(), Some(2));
         let words = stderr(&output);
         assert!(words.contains(&format!("--{option}: `localhost`: ")), "{words}");
+        let variable = format!("MIDGE_{}", option.to_uppercase());
+        let output = command(&["agent"]).env(&variable, "10.0.0.1:x").output().expect("it runs");
+        assert_eq!(output.status.code(), Some(2));
+        let words = stderr(&output);
+        assert!(words.contains(&format!("{variable}: `10.0.0.1:x`: ")), "{words}");
     }
 }
 
