@@ -23,7 +23,8 @@ STATIC_FLAGS := $(SYMBOLS) -Clink-arg=-Wl,-Map=$(STATIC).map
 # wrapper, with no tables for unwinding, no build id, and no padding between pages. The three
 # numbers of the inliner keep its rule for size (inline when it is free), and take a fourfold
 # weight from its bonus for functions with one caller: that bonus makes bodies of 8 kB whose
-# variables are far from the stack pointer, which is 2 kB in all.
+# variables are far from the stack pointer, which is 2 kB in all. Repeated runs of instructions
+# become functions, and small matches comparisons instead of tables of addresses: 2 kB more.
 NO_UNWIND := $(TARGET_DIR)/no-unwind
 TINY_FLAGS := $(SYMBOLS) -Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none \
 	-Zfmt-debug=none -Cforce-unwind-tables=no -Crelocation-model=static \
@@ -31,7 +32,9 @@ TINY_FLAGS := $(SYMBOLS) -Zunstable-options -Cpanic=immediate-abort -Zlocation-d
 	-Clink-arg=-Wl,-z,noseparate-code -Clink-arg=-Wl,-z,norelro -Clink-arg=-Wl,--build-id=none \
 	-Clink-arg=-Wl,--no-eh-frame-hdr -Clink-arg=-Wl,-z,common-page-size=16 \
 	-Cllvm-args=-inline-threshold=20 -Cllvm-args=-inline-instr-cost=20 \
-	-Cllvm-args=-inline-call-penalty=100 -Clink-arg=-Wl,-Map=$(TINY).map
+	-Cllvm-args=-inline-call-penalty=100 -Cllvm-args=-enable-machine-outliner=always \
+	-Cllvm-args=-switch-to-lookup=false -Cllvm-args=-min-jump-table-entries=12 \
+	-Clink-arg=-Wl,-Map=$(TINY).map
 BUILD_STD := -Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size
 
 .PHONY: help setup build test bench bench-peers soak chaos lint static tiny size firmware fuzz manual run doc \
