@@ -20,10 +20,10 @@ use crate::poll::{Interest, Poll, Token};
 use crate::seeds::Seeds;
 use crate::socket::Socket;
 
-/// From one time to the next while there is nobody: doubling between these two.
+/// From one time to the next while it is urgent: doubling between these two.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(30);
-/// And when there is somebody.
+/// And when it is not.
 const AGAIN: Duration = Duration::from_secs(300);
 /// How often the log tells at most that names do not resolve.
 const TOLD_PAUSE: Duration = Duration::from_secs(60);
@@ -89,9 +89,11 @@ impl Finder {
         self.again = Instant::ZERO;
     }
 
-    /// Does what is due or has come. `alone`: there is nobody yet, or any more.
+    /// Does what is due or has come. `alone`: there is nobody yet, or any more. That is as urgent as
+    /// a name that has never resolved.
     pub(super) fn run(&mut self, now: Instant, poll: &Poll, seeds: &mut Seeds, alone: bool) {
-        if alone && self.again != Instant::FAR_FUTURE {
+        let urgent = alone || seeds.has_unresolved();
+        if urgent && self.again != Instant::FAR_FUTURE {
             self.again = self.again.min(now + RETRY_MAX.scale(3, 2));
         }
         if self.again <= now {
@@ -105,7 +107,7 @@ impl Finder {
                 self.finish(now, seeds, outcome);
             }
             if !self.start(now, poll, seeds) {
-                return self.schedule(now, seeds, alone);
+                return self.schedule(now, seeds, urgent);
             }
         }
     }
@@ -165,17 +167,17 @@ impl Finder {
         }
     }
 
-    fn schedule(&mut self, now: Instant, seeds: &Seeds, alone: bool) {
+    fn schedule(&mut self, now: Instant, seeds: &Seeds, urgent: bool) {
         if self.again != Instant::FAR_FUTURE || !seeds.has_names() {
             return;
         }
         if now >= self.quiet_until {
             self.quiet_until = now + TOLD_PAUSE;
         }
-        if !alone {
+        if !urgent {
             self.delay = RETRY_FIRST;
         }
-        let delay = if alone { self.delay } else { AGAIN };
+        let delay = if urgent { self.delay } else { AGAIN };
         self.delay = self.delay.scale(2, 1).min(RETRY_MAX);
         let mut random = [0; 2];
         // Without random bytes the pause is its shortest.

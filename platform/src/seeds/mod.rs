@@ -152,8 +152,7 @@ impl Seeds {
         if !core::mem::take(&mut self.changed) {
             return;
         }
-        let seeks = self.awaited != 0 || self.names.iter().any(|name| !name.resolved);
-        node.set_seeking(seeks);
+        node.set_seeking(self.awaited != 0 || self.has_unresolved());
         let is_found = |seed: &Address| self.found.iter().any(|found| found.address == *seed);
         while let Some(seed) = node.seeds().iter().find(|seed| !is_found(seed)).copied() {
             node.drop_seed(seed);
@@ -182,6 +181,11 @@ impl Seeds {
     /// Whether there are names.
     pub(crate) fn has_names(&self) -> bool {
         !self.names.is_empty()
+    }
+
+    /// Whether there are names that have not resolved yet.
+    pub(crate) fn has_unresolved(&self) -> bool {
+        self.names.iter().any(|name| !name.resolved)
     }
 
     /// All names are to be looked up.

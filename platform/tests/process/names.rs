@@ -2,9 +2,13 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
-use crate::harness::{Agent, Options, cluster, eventually, has_seeds, midge, one_view, stderr};
+use crate::harness::{
+    Agent, Directory, Options, Running, cluster, cluster_with, command, eventually, has_seeds,
+    midge, one_view, stderr,
+};
 use crate::nameserver::{LIE, Manner, Nameserver};
 
 fn v4(last: u8) -> IpAddr {
@@ -148,6 +152,37 @@ fn a_running_agent_is_told_a_name() {
     assert!(output.status.success(), "{}", stderr(&output));
     assert_eq!(output.stdout, format!("asking {name}\n").as_bytes());
     one_view(&[&seed, &other]);
+}
+
+/// A node that has company looks a new name up as eagerly as one that has none.
+#[test]
+fn a_running_agent_is_told_a_name_that_resolves_later() {
+    let seed = Agent::start(&at(v4(1), 0));
+    let nameserver = Nameserver::start(Manner::NoName, &[]);
+    let agents =
+        cluster_with(2, |_| Options { more: vec![nameserver.option()], ..Options::default() });
+    let name = format!("seeds.midge.test.:{}", seed.port());
+    assert!(agents[0].client(&["join", &name]).status.success());
+    agents[0].logged(&["name=seeds.midge.test. note=\"does not resolve"]);
+    nameserver.set(Manner::Honest, &[v4(1)]);
+    one_view(&[&seed, &agents[0], &agents[1]]);
+}
+
+/// It stops when told to, although it waits for a name before it does anything else.
+#[test]
+fn who_waits_for_a_name_stops_when_told() {
+    let nameserver = Nameserver::start(Manner::Silent, &[]);
+    let directory = Directory::new();
+    let log = std::fs::File::create(directory.path("log")).unwrap();
+    let mut command = command(&["agent", "--bind=0.0.0.0:0", "--join=seeds.midge.test."]);
+    command.arg(nameserver.option()).arg("--api").arg(directory.path("api")).stderr(log);
+    let mut agent = Running::start(&mut command);
+    eventually("it asks", || if nameserver.asked().is_empty() { Err("".into()) } else { Ok(()) });
+    kill(Pid::from_raw(agent.id() as i32), Signal::SIGTERM).unwrap();
+    let status = eventually("it ends", || agent.try_wait().unwrap().ok_or("not yet".to_string()));
+    assert_eq!(status.code(), Some(0));
+    // Once for each type: it did not go on until it would have asked again.
+    assert_eq!(nameserver.asked().len(), 2);
 }
 
 /// Nobody suspects a node whose nameserver has nothing to say, and it is well.
