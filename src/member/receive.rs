@@ -99,7 +99,8 @@ impl<const N: usize> Swim<N> {
     /// Whether the source may speak for this row.
     fn is_proven(&self, slot: Slot, sender: &Sender<'_>) -> bool {
         let row = self.row(slot);
-        row.is_live() && (sender.source == sender.address || row.alias == self.alias_of(sender))
+        let alias = self.alias_of(sender);
+        row.is_live() && (alias == 0 || row.alias == alias)
     }
 
     /// Of a stranger that says no hello, only what gives back a number or token of ours is read.

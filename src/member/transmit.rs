@@ -3,8 +3,8 @@
 use super::incarnation::State;
 use super::introduce::{Answer, Reply};
 use super::probe::Stage;
-use super::reconcile::PullStage;
-use super::relay::RelayStage;
+use super::reconcile::{Pull, PullStage};
+use super::relay::{Relay, RelayStage};
 use super::row::{Flags, Row, Slot};
 use super::swim::Swim;
 use crate::address::Address;
@@ -18,6 +18,12 @@ use crate::wire::{
 
 /// The largest rumour (all IPv6), and the second length byte that its section may need.
 const RUMOUR_ROOM: usize = 1 + 18 + 11 + 18 + 1;
+
+/// A datagram that is being built.
+struct Outgoing<'a> {
+    to: Address,
+    builder: Builder<'a>,
+}
 
 /// What is held about a row, as a rumour. Its accusers take turns in being named.
 fn rumour_of(rows: &[Row], slot: Slot) -> Rumour {
@@ -50,15 +56,18 @@ impl<const N: usize> Swim<N> {
         if !self.is_running() {
             return None;
         }
-        let mut builder = Builder::new(buffer);
-        let to = self
-            .build_ping(&mut builder)
-            .or_else(|| self.build_owed(&mut builder))
-            .or_else(|| self.build_relay(&mut builder))
-            .or_else(|| self.build_ping_req(&mut builder))
-            .or_else(|| self.build_answer(&mut builder))
-            .or_else(|| self.build_pull(&mut builder))
-            .or_else(|| self.build_gossip(&mut builder))?;
+        let mut out = Outgoing { to: Address::NONE, builder: Builder::new(buffer) };
+        let owed = self.build_ping(&mut out)
+            || self.build_owed(&mut out)
+            || self.build_relay(&mut out)
+            || self.build_ping_req(&mut out)
+            || self.build_answer(&mut out)
+            || self.build_pull(&mut out)
+            || self.build_gossip(&mut out);
+        if !owed {
+            return None;
+        }
+        let Outgoing { to, mut builder } = out;
         header::seal(&self.cluster, &mut builder);
         let len = builder.len();
         self.stats.datagrams_out = self.stats.datagrams_out.wrapping_add(1);
@@ -67,7 +76,7 @@ impl<const N: usize> Swim<N> {
     }
 
     /// Starts a datagram; `announce` says that the advertised address is to stand in it.
-    fn begin(&self, builder: &mut Builder<'_>, announce: bool, wants_details: bool) {
+    fn begin(&self, out: &mut Outgoing<'_>, to: &Address, announce: bool, wants_details: bool) {
         let own = self.own();
         let header = Header {
             advertised: (announce || self.announce).then_some(own.address),
@@ -77,8 +86,9 @@ impl<const N: usize> Swim<N> {
             incarnation: own.incarnation,
             digest: self.table.digest(),
         };
-        builder.clear();
-        header.encode(builder);
+        out.to = *to;
+        out.builder.clear();
+        header.encode(&mut out.builder);
     }
 
     /// Whether the member should be asked for its details by a datagram that goes to it anyway.
@@ -89,12 +99,12 @@ impl<const N: usize> Swim<N> {
 
     /// Appends what the receiver should hear about itself, and as much news as there is room for.
     /// `false` if there was none.
-    fn put_rumours(&mut self, builder: &mut Builder<'_>, to: Slot) -> bool {
-        self.put_rumours_up_to(self.transmit_limit(), builder, to)
+    fn put_rumours(&mut self, out: &mut Outgoing<'_>, to: Slot) -> bool {
+        self.put_rumours_up_to(self.transmit_limit(), out, to)
     }
 
     /// The same, with news that is sent up to `limit` times: with none, if that is 0.
-    fn put_rumours_up_to(&mut self, limit: u8, builder: &mut Builder<'_>, to: Slot) -> bool {
+    fn put_rumours_up_to(&mut self, limit: u8, out: &mut Outgoing<'_>, to: Slot) -> bool {
         let row = self.row(to);
         let tell = row.flags.has(Flags::TELL) || row.state == State::Suspect;
         let told = tell.then(|| self.table.rumour(to, rumour_of));
@@ -105,7 +115,7 @@ impl<const N: usize> Swim<N> {
             row.tell_after = again;
         }
         let table = &mut self.table;
-        builder.section(kind::RUMOURS, |b| {
+        out.builder.section(kind::RUMOURS, |b| {
             let start = b.len();
             if let Some(rumour) = told {
                 rumour.encode(b);
@@ -124,126 +134,127 @@ impl<const N: usize> Swim<N> {
         })
     }
 
-    fn build_ping(&mut self, builder: &mut Builder<'_>) -> Option<Address> {
+    fn build_ping(&mut self, out: &mut Outgoing<'_>) -> bool {
         if !core::mem::take(&mut self.probe.ping_owed) {
-            return None;
+            return false;
         }
-        let to = self.probe.target;
-        let slot = self.find(&to)?;
+        let Some(slot) = self.find(&self.probe.target) else { return false };
         if self.probe.stage == Stage::Direct {
             self.probe.sent = Some(self.now);
         }
-        self.begin(builder, false, self.lacks_details(slot));
-        probe::encode_number(builder, kind::PING, self.probe.number);
-        self.put_rumours(builder, slot);
-        Some(to)
+        self.begin(out, &self.probe.target, false, self.lacks_details(slot));
+        probe::encode_number(&mut out.builder, kind::PING, self.probe.number);
+        self.put_rumours(out, slot);
+        true
     }
 
     /// Acks, details, questions, and what a member should hear about itself.
-    fn build_owed(&mut self, builder: &mut Builder<'_>) -> Option<Address> {
-        let slot = self.table.next_owed()?;
+    fn build_owed(&mut self, out: &mut Outgoing<'_>) -> bool {
+        let Some(slot) = self.table.next_owed() else { return false };
         let row = self.row_mut(slot);
         let flags = row.flags;
         row.flags.clear(Flags::ACK);
         row.flags.clear(Flags::DETAILS_OWED);
         row.flags.clear(Flags::ASK);
         row.flags.clear(Flags::NEWS);
-        let (to, number) = (row.address, row.ack);
-        self.begin(builder, false, flags.has(Flags::ASK));
+        let row = self.row(slot);
+        self.begin(out, &row.address, false, flags.has(Flags::ASK));
         if flags.has(Flags::ACK) {
-            probe::encode_number(builder, kind::ACK, number);
+            probe::encode_number(&mut out.builder, kind::ACK, row.ack);
         }
         if flags.has(Flags::DETAILS_OWED) {
-            self.own_details().encode(builder);
+            self.own_details().encode(&mut out.builder);
         }
         // Who only has to hear what is held about it is no audience for news: it may well be gone.
         let limit = if flags.is_only(Flags::TELL) { 0 } else { self.transmit_limit() };
-        self.put_rumours_up_to(limit, builder, slot);
-        Some(to)
+        self.put_rumours_up_to(limit, out, slot);
+        true
     }
 
-    fn build_relay(&mut self, builder: &mut Builder<'_>) -> Option<Address> {
-        let owed = |stage| {
-            matches!(stage, RelayStage::PingOwed | RelayStage::AckOwed | RelayStage::NackOwed)
+    fn build_relay(&mut self, out: &mut Outgoing<'_>) -> bool {
+        let owed = |relay: &Relay| {
+            matches!(relay.stage, RelayStage::PingOwed | RelayStage::AckOwed | RelayStage::NackOwed)
         };
-        let relay = self.relays.iter_mut().find(|relay| owed(relay.stage))?;
-        let copy = *relay;
-        let (to, kind, number, next) = match copy.stage {
-            RelayStage::PingOwed => (copy.target, kind::PING, copy.number, RelayStage::Waiting),
-            RelayStage::AckOwed => (copy.requester, kind::ACK, copy.requested, RelayStage::Free),
+        let Some(at) = self.relays.iter().position(owed) else { return false };
+        let relay = &self.relays[at];
+        let (to, kind, number, next) = match relay.stage {
+            RelayStage::PingOwed => (&relay.target, kind::PING, relay.number, RelayStage::Waiting),
+            RelayStage::AckOwed => (&relay.requester, kind::ACK, relay.requested, RelayStage::Free),
             RelayStage::NackOwed => {
-                (copy.requester, kind::NACK, copy.requested, RelayStage::Missed)
+                (&relay.requester, kind::NACK, relay.requested, RelayStage::Missed)
             }
-            RelayStage::Free | RelayStage::Waiting | RelayStage::Missed => return None,
+            RelayStage::Free | RelayStage::Waiting | RelayStage::Missed => return false,
         };
-        relay.stage = next;
-        self.begin(builder, false, false);
-        probe::encode_number(builder, kind, number);
-        if let Some(slot) = self.find(&to) {
-            self.put_rumours(builder, slot);
+        self.begin(out, to, false, false);
+        probe::encode_number(&mut out.builder, kind, number);
+        self.relays[at].stage = next;
+        if let Some(slot) = self.find(&out.to) {
+            self.put_rumours(out, slot);
         }
-        Some(to)
+        true
     }
 
-    fn build_ping_req(&mut self, builder: &mut Builder<'_>) -> Option<Address> {
+    fn build_ping_req(&mut self, out: &mut Outgoing<'_>) -> bool {
         while self.probe.owed != 0 {
             let at = self.probe.owed.trailing_zeros() as usize;
             self.probe.owed &= self.probe.owed - 1;
-            let to = self.probe.helpers.get(at).copied().unwrap_or_default();
-            let Some(slot) = self.find(&to) else { continue };
-            self.begin(builder, false, false);
+            let Some(to) = self.probe.helpers.get(at) else { continue };
+            let Some(slot) = self.find(to) else { continue };
+            self.begin(out, to, false, false);
             let request = PingReq { number: self.probe.number, target: self.probe.target };
-            request.encode(builder);
-            self.put_rumours(builder, slot);
-            return Some(to);
+            request.encode(&mut out.builder);
+            self.put_rumours(out, slot);
+            return true;
         }
-        None
+        false
     }
 
-    fn build_answer(&mut self, builder: &mut Builder<'_>) -> Option<Address> {
+    fn build_answer(&mut self, out: &mut Outgoing<'_>) -> bool {
         while let Some(Answer { to, fits, what }) = self.answers.pop_front() {
             match what {
-                Reply::Hello { echo } => self.build_hello(builder, &to, echo),
-                Reply::Challenge { echo, observed } => {
+                Reply::Hello { echo } => self.build_hello(out, &to, echo),
+                Reply::Challenge { echo, mut observed } => {
                     let token = self.token_for(&to);
-                    // Rather without the address that was seen than not at all.
-                    for observed in [observed, None] {
-                        self.begin(builder, echo.is_some(), false);
-                        Challenge { token, echo, observed }.encode(builder);
-                        if builder.len() <= usize::from(fits) {
+                    loop {
+                        self.begin(out, &to, echo.is_some(), false);
+                        Challenge { token, echo, observed }.encode(&mut out.builder);
+                        // Rather without the address that was seen than not at all.
+                        let fits = out.builder.len() <= usize::from(fits);
+                        if fits || observed.take().is_none() {
                             break;
                         }
                     }
                 }
                 Reply::Refused { refused, ack } => {
-                    self.begin(builder, false, false);
+                    self.begin(out, &to, false, false);
                     if let Some(number) = ack {
-                        probe::encode_number(builder, kind::ACK, number);
+                        probe::encode_number(&mut out.builder, kind::ACK, number);
                     }
-                    refused.encode(builder);
+                    refused.encode(&mut out.builder);
                 }
                 Reply::Page { buckets, first } => {
-                    self.begin(builder, false, false);
-                    Page::encode(builder, buckets, first, |b| self.put_rows(b, buckets, first));
+                    self.begin(out, &to, false, false);
+                    let rows = |b: &mut Builder<'_>| self.put_rows(b, buckets, first);
+                    Page::encode(&mut out.builder, buckets, first, rows);
                 }
             }
-            if builder.len() <= usize::from(fits) {
-                return Some(to);
+            if out.builder.len() <= usize::from(fits) {
+                return true;
             }
         }
-        None
+        false
     }
 
     /// The hello, and the ping that may be waiting behind it: who is asked to introduce itself
     /// has not been answered.
     fn build_hello(
         &mut self,
-        builder: &mut Builder<'_>,
+        out: &mut Outgoing<'_>,
         to: &Address,
         echo: Option<crate::wire::Token>,
     ) {
         // Whom it has no row for it asks to introduce itself in turn.
-        self.begin(builder, true, echo.is_some() && self.find(to).is_none());
+        self.begin(out, to, true, echo.is_some() && self.find(to).is_none());
         let uptime_s = self.uptime().as_millis() / 1_000;
         let hello = Hello {
             token: self.token_for(to),
@@ -251,14 +262,14 @@ impl<const N: usize> Swim<N> {
             uptime_s: uptime_s.min(u64::from(u32::MAX)) as u32,
             details: self.own_details(),
         };
-        hello.encode(builder);
+        hello.encode(&mut out.builder);
         if let Some(number) = self.pending_ping(to).or_else(|| self.pending_relay(to)) {
-            probe::encode_number(builder, kind::PING, number);
+            probe::encode_number(&mut out.builder, kind::PING, number);
         }
         // To whom this is proof enough it may tell the news as well; of what it was told before,
         // nothing was heard.
         if let Some(slot) = self.find(to).filter(|_| echo.is_some()) {
-            self.put_rumours(builder, slot);
+            self.put_rumours(out, slot);
         }
     }
 
@@ -277,36 +288,36 @@ impl<const N: usize> Swim<N> {
         0
     }
 
-    fn build_pull(&mut self, builder: &mut Builder<'_>) -> Option<Address> {
-        let active = |stage| stage != PullStage::Free;
-        let pull = self.pulls.iter_mut().find(|pull| active(pull.stage) && pull.owed)?;
-        pull.owed = false;
-        let pull = *pull;
-        self.begin(builder, false, false);
+    fn build_pull(&mut self, out: &mut Outgoing<'_>) -> bool {
+        let owed = |pull: &Pull| pull.stage != PullStage::Free && pull.owed;
+        let Some(at) = self.pulls.iter().position(owed) else { return false };
+        self.pulls[at].owed = false;
+        let pull = &self.pulls[at];
+        self.begin(out, &pull.peer, false, false);
         if pull.stage == PullStage::Offer {
-            Buckets::encode(builder, self.table.digests());
+            Buckets::encode(&mut out.builder, self.table.digests());
         } else {
-            PageRequest { buckets: pull.buckets, first: pull.first }.encode(builder);
+            let request = PageRequest { buckets: pull.buckets, first: pull.first };
+            request.encode(&mut out.builder);
         }
-        Some(pull.peer)
+        true
     }
 
-    fn build_gossip(&mut self, builder: &mut Builder<'_>) -> Option<Address> {
+    fn build_gossip(&mut self, out: &mut Outgoing<'_>) -> bool {
         while self.gossip_owed > 0 {
             self.gossip_owed -= 1;
             let len = self.table.order.len();
             if len == 0 || self.table.news.is_empty() {
                 self.gossip_owed = 0;
-                return None;
+                return false;
             }
             let at = (self.gossip_from as usize + usize::from(self.gossip_owed)) % len;
             let Some(slot) = self.table.order.at(at) else { continue };
-            let to = self.row(slot).address;
-            self.begin(builder, false, self.lacks_details(slot));
-            if self.put_rumours(builder, slot) {
-                return Some(to);
+            self.begin(out, &self.row(slot).address, false, self.lacks_details(slot));
+            if self.put_rumours(out, slot) {
+                return true;
             }
         }
-        None
+        false
     }
 }
