@@ -3,6 +3,7 @@
 use core::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
 
+use midge::Address;
 use nix::errno::Errno;
 
 use crate::http::{Access, BindError, Listener, UnixSocket, bind_unix};
@@ -11,14 +12,19 @@ use crate::socket::{PATH_BYTES, Socket, SocketPath, SocketPaths};
 /// What clients come in by.
 pub(super) enum Door {
     Unix(UnixSocket),
-    Tcp(Socket),
+    /// As this option says.
+    Tcp {
+        socket: Socket,
+        option: &'static str,
+        bound: Address,
+    },
 }
 
 impl AsFd for Door {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Self::Unix(socket) => socket.as_fd(),
-            Self::Tcp(socket) => socket.as_fd(),
+            Self::Tcp { socket, .. } => socket.as_fd(),
         }
     }
 }
@@ -27,7 +33,7 @@ impl Listener for Door {
     fn accept(&self) -> Result<Socket, Errno> {
         match self {
             Self::Unix(socket) => socket.accept(),
-            Self::Tcp(socket) => socket.accept(),
+            Self::Tcp { socket, .. } => socket.accept(),
         }
     }
 }

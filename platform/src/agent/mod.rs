@@ -25,7 +25,7 @@ mod udp;
 mod words;
 
 use core::fmt;
-use log::{Level, LevelFilter};
+use log::LevelFilter;
 use midge::limits::{EPOCH_END, NAME_BYTES, TAGS_BYTES};
 use midge::{Address, Config, Node};
 use nix::errno::Errno;
@@ -33,7 +33,7 @@ use nix::errno::Errno;
 use crate::child::CommandLine;
 use crate::dns::config::SERVERS;
 use crate::http::Access;
-use crate::logger::{complain, say};
+use crate::logger::complain;
 use crate::os::{self, Reason, Slot, Strings};
 use crate::poll::{Poll, Token};
 use crate::seeds::Seeds;
@@ -123,6 +123,7 @@ pub(crate) fn run(settings: &Settings, seeds: &'static mut Seeds) -> Result<(), 
     let doors = [Some(Door::Unix(socket)), http, metrics];
     let node = start_node(settings, choice.address)?;
     words::greet(node, bound, api, joining.seeds);
+    words::tell_doors(&doors);
     words::warn_address(&choice);
     let children = Children::new(settings, api);
     Driver::new(poll, node, joining, udp, signals, doors, children)?.run().map_err(
@@ -135,10 +136,9 @@ pub(crate) fn run(settings: &Settings, seeds: &'static mut Seeds) -> Result<(), 
 
 fn listen_tcp(address: Option<Address>, option: &'static str) -> Result<Option<Door>, Stopped> {
     let Some(address) = address else { return Ok(None) };
-    let (listening, bound) =
+    let (socket, bound) =
         udp::listen_tcp(address, option).map_err(|e| stop(format_args!("{e}")))?;
-    say(Level::Info, format_args!("{option}={bound} note=\"for reading, over TCP\""));
-    Ok(Some(Door::Tcp(listening)))
+    Ok(Some(Door::Tcp { socket, option, bound }))
 }
 
 fn runs_already() -> Stopped {

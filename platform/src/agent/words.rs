@@ -6,6 +6,7 @@ use log::Level;
 use midge::{Address, Member, Node, Reject, Status};
 
 use super::advertise::Choice;
+use super::api_socket::Door;
 use crate::api::events::Record;
 use crate::api::{Api, Figure};
 use crate::http::Stats;
@@ -69,6 +70,15 @@ pub(super) fn warn_address(choice: &Choice) {
     warn(format_args!(
         "addr={address} note=\"{why}; say which one others reach with --advertise ADDR\""
     ));
+}
+
+/// Says where the API listens beside its Unix socket.
+pub(super) fn tell_doors(doors: &[Option<Door>]) {
+    for door in doors.iter().flatten() {
+        if let Door::Tcp { option, bound, .. } = door {
+            info(format_args!("{option}={bound} note=\"for reading, over TCP\""));
+        }
+    }
 }
 
 /// Logs an event.

@@ -172,11 +172,10 @@ impl<const N: usize> Api<'_, N> {
         let figures = &self.figures()[..COUNTED];
         if content == ContentType::Text {
             for figure in figures {
-                line(page, figure.name, figure.value);
+                line(page, "", figure.name, figure.value);
             }
             for (reason, count) in Reject::ALL.iter().zip(rejects) {
-                page.push(b"rejects ");
-                line(page, reason.name(), count.into());
+                line(page, "rejects ", reason.name(), count.into());
             }
             return;
         }
@@ -247,9 +246,10 @@ impl Figure {
 /// Where the values of the text begin.
 const VALUE: usize = 26;
 
-fn line(page: &mut Page<'_>, name: &str, value: u64) {
+fn line(page: &mut Page<'_>, group: &str, name: &str, value: u64) {
+    page.push(group.as_bytes());
     page.push(name.as_bytes());
-    page.spaces(VALUE - name.len());
+    page.spaces(VALUE - group.len() - name.len());
     page.number(value);
     page.push(b"\n");
 }

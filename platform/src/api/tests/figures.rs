@@ -90,7 +90,7 @@ fn stats_as_text() {
     for line in [
         "api_accept_errors         107",
         "loop_longest_us           1112",
-        "rejects bad_tag                   0",
+        "rejects bad_tag           0",
     ] {
         assert!(text.lines().any(|given| given == line), "{line:?} in\n{text}");
     }
