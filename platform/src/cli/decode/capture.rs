@@ -129,19 +129,21 @@ impl Capture {
         if number(ip, protocol_at, 1) != UDP || udp.len() < UDP_HEADER_BYTES {
             return None;
         }
-        let way = [0, 1].map(|end| {
-            let octets = ip.get(from_at + end * address_bytes..).unwrap_or_default();
-            let port = number(udp, end * 2, 2) as u16;
-            match (address_bytes, octets.first_chunk(), octets.first_chunk()) {
-                (4, Some(octets), _) => Address::v4(*octets, port),
-                (_, _, Some(octets)) => Address::v6(*octets, port),
-                _ => Address::NONE,
-            }
-        });
+        let from = address(ip, from_at, address_bytes, number(udp, 0, 2))?;
+        let to = address(ip, from_at + address_bytes, address_bytes, number(udp, 2, 2))?;
         let whole = udp.get(UDP_HEADER_BYTES..number(udp, 4, 2) as usize);
         let rest = &udp[UDP_HEADER_BYTES..];
-        Some((way, whole.unwrap_or(rest), whole.is_some()))
+        Some(([from, to], whole.unwrap_or(rest), whole.is_some()))
     }
+}
+
+/// An address of 4 or 16 bytes and a port.
+#[inline(never)]
+fn address(ip: &[u8], at: usize, bytes: usize, port: u32) -> Option<Address> {
+    // IPv4 in the form of IPv6 is IPv4.
+    let mut octets = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0];
+    octets[16 - bytes..].copy_from_slice(ip.get(at..)?.get(..bytes)?);
+    Some(Address::v6(octets, port as u16))
 }
 
 #[inline(never)]
