@@ -6,13 +6,13 @@
 //! than programs run for so long that the ring has forgotten some, those are lost; they are
 //! counted, and the log says so.
 
-use core::fmt::{self, Write as _};
+use core::fmt::Write as _;
 
 use log::Level;
 use midge::{Duration, Instant};
 
 use crate::api::HookStats;
-use crate::api::events::{Events, Kind, Record};
+use crate::api::events::{Events, Kind, Record, Snapshot};
 use crate::http::Page;
 use crate::logger::say;
 use crate::socket::SocketPath;
@@ -98,31 +98,31 @@ fn is_old_news(events: &Events, record: &Record) -> bool {
     }
 }
 
-/// Writes the entries of the environment that say what has happened. All are there for every event;
-/// those that it has nothing to say for are empty.
+/// Writes the entries of the environment that say what has happened, and to which member, if it is
+/// about one.
 pub(super) fn write_variables(
     events: &Events,
     record: &Record,
     api: SocketPath,
     page: &mut Page<'_>,
 ) {
-    let member = &record.member;
-    let mut values: [&dyn fmt::Display; 5] = [&""; 5];
-    if record.has_member() {
-        let epoch = &member.incarnation.epoch;
-        values = [&member.name, &member.address, &member.state, epoch, &member.tags];
-    }
-    let [name, address, state, epoch, tags] = values;
     let (kind, time) = (record.kind.name(), record.time_ms);
     // The page cannot fail, nor can what is written to it here.
     let _ = write!(
         page,
-        "MIDGE_API={api}\0MIDGE_EVENT_KIND={kind}\0MIDGE_EVENT_NAME={name}\0\
-         MIDGE_EVENT_ADDR={address}\0MIDGE_EVENT_STATE={state}\0MIDGE_EVENT_EPOCH={epoch}\0\
-         MIDGE_EVENT_TAGS={tags}\0MIDGE_EVENT_TIME={time}\0MIDGE_EVENT_ID="
+        "MIDGE_API={api}\0MIDGE_EVENT_KIND={kind}\0MIDGE_EVENT_TIME={time}\0MIDGE_EVENT_ID="
     );
     events.id(record, page);
     page.push(b"\0");
+    if record.has_member() {
+        let Snapshot { address, state, incarnation, name, tags, .. } = &record.member;
+        let epoch = incarnation.epoch;
+        let _ = write!(
+            page,
+            "MIDGE_EVENT_ADDR={address}\0MIDGE_EVENT_STATE={state}\0MIDGE_EVENT_EPOCH={epoch}\0\
+             MIDGE_EVENT_NAME={name}\0MIDGE_EVENT_TAGS={tags}\0"
+        );
+    }
 }
 
 #[cfg(test)]

@@ -27,6 +27,8 @@ pub(super) struct Joining {
     token: Token,
     /// The bound address of the node's socket.
     bound: Address,
+    /// The node leaves: nobody is sought any more.
+    leaving: bool,
 }
 
 impl Joining {
@@ -53,7 +55,7 @@ impl Joining {
         };
         let space = FILE.take().ok_or_else(runs_already)?;
         let finder = Finder::new(settings.dns.clone(), token, space).ok_or_else(runs_already)?;
-        Ok(Self { seeds, finder, file, state, bound, token })
+        Ok(Self { seeds, finder, file, state, bound, leaving: false, token })
     }
 
     /// Waits for the first address, if there is none yet and names are to be looked up. A signal
@@ -75,6 +77,9 @@ impl Joining {
 
     /// When `run` has something to do.
     pub(super) fn poll_timeout(&self) -> Instant {
+        if self.leaving {
+            return Instant::FAR_FUTURE;
+        }
         let file = self.file.as_ref().map_or(Instant::FAR_FUTURE, JoinFile::poll_timeout);
         let state = self.state.as_ref().map_or(Instant::FAR_FUTURE, StateDir::poll_timeout);
         self.finder.poll_timeout().min(file).min(state)
@@ -85,7 +90,8 @@ impl Joining {
         let status = node.status();
         let (own, bound) = (status.own.address, self.bound);
         let alone = status.isolated || status.alive + status.suspect < 2;
-        if !status.leaving {
+        self.leaving = status.leaving;
+        if !self.leaving {
             if let Some(file) = &mut self.file {
                 file.run(now, poll, self.token, self.seeds);
             }

@@ -1,6 +1,7 @@
 //! Ways to leave, and ways to stop.
 
 use std::net::UdpSocket;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -133,6 +134,26 @@ fn sigterm_while_joining_ends_it_at_once() {
         agent.logged(&["event=left"]);
         assert!(!agent.api().exists());
     }
+}
+
+/// What was to be done soon is not done any more, and the loop does not go round in haste for it.
+#[test]
+fn one_that_lingers_waits() {
+    // With a period of a minute, the news of leaving has no time to make its rounds.
+    let seed = Agent::start(&Options { period_ms: 60_000, ..Options::default() });
+    let join = vec![seed.addr().into(), "nowhere.invalid".into()];
+    // Nobody is at the discard port of this machine, so that the name is looked up again soon.
+    let more = vec!["--dns=127.0.0.1:9".into()];
+    let mut agent = Agent::start(&Options { join, more, period_ms: 60_000, ..Options::default() });
+    one_view(&[&seed, &agent]);
+    agent.signal(Signal::SIGTERM);
+    let mut rounds = 0;
+    while let Ok(stats) = agent.get("/v1/stats") {
+        rounds = stats["loop_rounds"].as_u64().expect("a number");
+        thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(agent.ended().code(), Some(0), "{}", agent.log());
+    assert!(rounds < 1_000, "{rounds} rounds");
 }
 
 /// One that has just joined tells those it knows, and none of them answers: the lingering has its
