@@ -10,10 +10,15 @@ const FILE_BYTES: usize = 32 * 1024;
 /// The number of a group, by its name or its number; `None` if there is none of this name, as far
 /// as `/etc/group` can be read.
 pub(crate) fn find_group(group: &str) -> Option<u32> {
-    let number = parse_number(group.as_bytes())
-        .or_else(|| find(group, read_file("/etc/group", &mut [0; FILE_BYTES]).ok()?));
+    let number = parse_number(group.as_bytes()).or_else(|| look_up(group));
     // The largest stands for no group (chown(2)).
     number.filter(|number| *number < u64::from(u32::MAX)).map(|number| number as u32)
+}
+
+/// Not part of its caller: only who gives a name pays for so much stack.
+#[inline(never)]
+fn look_up(name: &str) -> Option<u64> {
+    find(name, read_file("/etc/group", &mut [0; FILE_BYTES]).ok()?)
 }
 
 /// Looks for the line `NAME:PASSWORD:NUMBER:MEMBERS` of one name.

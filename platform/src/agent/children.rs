@@ -11,12 +11,12 @@ use log::Level;
 use midge::{Duration, Instant, Node};
 
 use super::hooks::{self, Hooks};
-use super::{PROGRAM, Settings};
+use super::{PROGRAM, Settings, Stopped, runs_already};
 use crate::api::events::Events;
 use crate::child::{CommandLine, INPUT_BYTES, Limits, Program, Task, next_ended, reap};
 use crate::http::Page;
 use crate::logger::say;
-use crate::os::{Reason, Strings};
+use crate::os::{Reason, Slot, Strings};
 use crate::poll::Poll;
 use crate::seeds::{Seeds, Source};
 use crate::socket::SocketPath;
@@ -37,6 +37,9 @@ const CHANCE_MASK_US: u64 = (1 << 24) - 1;
 /// The variables of an event with everything at its longest, and the path of the API.
 pub(super) const VARIABLES_BYTES: usize = 1_024;
 
+/// What a program has written, in memory that costs nothing until there is one.
+static OUTPUT: Slot<[u8; SEEDS_BYTES]> = Slot::new([0; _]);
+
 #[derive(Debug)]
 pub(super) struct Children {
     on_event: Option<CommandLine>,
@@ -47,7 +50,7 @@ pub(super) struct Children {
     task: Task,
     /// The program in it is `--join-cmd`.
     asking: bool,
-    output: [u8; SEEDS_BYTES],
+    output: &'static mut [u8; SEEDS_BYTES],
     /// When `--join-cmd` may be asked again.
     ask_after: Instant,
     pub(super) hooks: Hooks,
@@ -56,30 +59,32 @@ pub(super) struct Children {
 }
 
 impl Children {
-    pub(super) fn new(settings: &Settings, api: SocketPath) -> Self {
-        Self {
+    /// # Errors
+    /// This process has run an agent before.
+    pub(super) fn new(settings: &Settings, api: SocketPath) -> Result<Self, Stopped> {
+        Ok(Self {
             on_event: settings.on_event,
             join_cmd: settings.join_cmd,
             environment: settings.environment,
             api,
             task: Task::default(),
             asking: false,
-            output: [0; _],
+            output: OUTPUT.take().ok_or_else(runs_already)?,
             ask_after: Instant::ZERO,
             hooks: Hooks::new(),
             stopping: false,
-        }
+        })
     }
 
     /// The program has written something.
     pub(super) fn handle_output(&mut self, now: Instant) {
-        self.task.handle_output(now, &mut self.output);
+        self.task.handle_output(now, self.output);
     }
 
     /// Processes may have ended, which may have been left behind by programs of ours.
     pub(super) fn handle_ends(&mut self, now: Instant, seeds: &mut Seeds) {
         while let Some((pid, ended)) = next_ended() {
-            let ended = self.task.handle_end(now, pid, ended, &mut self.output);
+            let ended = self.task.handle_end(now, pid, ended, self.output);
             reap(pid);
             let Some(outcome) = ended else { continue };
             if !outcome.what.is_empty() {

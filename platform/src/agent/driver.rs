@@ -116,11 +116,11 @@ impl Driver {
         })
     }
 
-    /// Runs until the node has left. The API socket is removed when this returns.
+    /// Runs until the node has left; only once. The API socket is removed when it is dropped.
     ///
     /// # Errors
     /// The loop cannot go on, or was told to stop without leaving.
-    pub(super) fn run(mut self) -> Result<(), Halt> {
+    pub(super) fn run(&mut self) -> Result<(), Halt> {
         let mut events = Events::new();
         let mut incoming: Buffer = [0; _];
         // Signals may have come before there was a node.

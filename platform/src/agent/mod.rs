@@ -102,6 +102,18 @@ fn cannot(what: &str, error: Errno) -> Stopped {
 /// # Errors
 /// It could not start or go on.
 pub(crate) fn run(settings: &Settings, seeds: &'static mut Seeds) -> Result<(), Stopped> {
+    // Run where it is: it is large.
+    let driver = &mut prepare(settings, seeds);
+    driver.as_mut().map_err(|stopped| *stopped)?.run().map_err(|halt| match halt {
+        Halt::Interrupted => stop(format_args!("interrupted: stopped without leaving")),
+        Halt::Wait(error) => cannot("wait for events", error),
+    })
+}
+
+/// All that comes before the loop, which begins on the stack where this began: pages that both
+/// have used are resident once.
+#[inline(never)]
+fn prepare(settings: &Settings, seeds: &'static mut Seeds) -> Result<Driver, Stopped> {
     let mut poll = Poll::new().map_err(|error| cannot("start the loop", error))?;
     let signals = Signals::new(&poll, SIGNALS).map_err(|error| cannot("take signals", error))?;
     // The port comes before the API: two agents that start at once cannot both have it.
@@ -125,13 +137,8 @@ pub(crate) fn run(settings: &Settings, seeds: &'static mut Seeds) -> Result<(), 
     words::greet(node, bound, api, joining.seeds);
     words::tell_doors(&doors);
     words::warn_address(&choice);
-    let children = Children::new(settings, api);
-    Driver::new(poll, node, joining, udp, signals, doors, children)?.run().map_err(
-        |halt| match halt {
-            Halt::Interrupted => stop(format_args!("interrupted: stopped without leaving")),
-            Halt::Wait(error) => cannot("wait for events", error),
-        },
-    )
+    let children = Children::new(settings, api)?;
+    Driver::new(poll, node, joining, udp, signals, doors, children)
 }
 
 fn listen_tcp(address: Option<Address>, option: &'static str) -> Result<Option<Door>, Stopped> {
