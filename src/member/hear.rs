@@ -425,7 +425,7 @@ impl<const N: usize> Swim<N> {
         let settling = self.period.times(SETTLED_PERIODS);
         if self.synced && running > settling {
             let address = self.own().address;
-            self.notices.tell_rarely(self.now, Event::AddressConflict { address });
+            self.note_conflict(&address);
             if self.now < self.answer_life_after {
                 return;
             }

@@ -121,7 +121,7 @@ impl<const N: usize> Swim<N> {
         hello: &Hello<'_>,
     ) -> Result<Option<Slot>, Reject> {
         if self.is_conflict(sender.address, hello) {
-            self.notices.tell_rarely(self.now, Event::AddressConflict { address: *sender.address });
+            self.note_conflict(sender.address);
             return Err(self.refuse(sender, Refusal::Conflict));
         }
         if !self.is_token_of(hello.echo, sender.address) {
@@ -219,7 +219,7 @@ impl<const N: usize> Swim<N> {
             if !ours && self.seed_of_token(challenge.echo).is_none() {
                 // Somebody else, at another source, said hello in the name of this address.
                 let address = self.own().address;
-                self.notices.tell_rarely(self.now, Event::AddressConflict { address });
+                self.note_conflict(&address);
                 return;
             }
             self.announce = true;

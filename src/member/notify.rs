@@ -148,6 +148,12 @@ impl<const N: usize> Swim<N> {
         None
     }
 
+    /// Two live nodes use this address.
+    #[inline(never)]
+    pub(super) fn note_conflict(&mut self, address: &Address) {
+        self.notices.tell_rarely(self.now, Event::AddressConflict { address: *address });
+    }
+
     fn row_event(&mut self, slot: Slot) -> Option<Event> {
         let row = self.row_mut(slot);
         let updated = row.flags.has(Flags::UPDATED);

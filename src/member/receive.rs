@@ -6,7 +6,6 @@ use super::introduce::Sender;
 use super::row::{Flags, Slot};
 use super::swim::Swim;
 use crate::address::Address;
-use crate::event::Event;
 use crate::reject::Reject;
 use crate::time::Instant;
 use crate::wire::{self, Datagram, Header, Hello, Rumour, Section};
@@ -91,7 +90,7 @@ impl<const N: usize> Swim<N> {
     fn hear_double(&mut self, hello: Option<&Hello<'_>>) -> Result<(), Reject> {
         if hello.is_some_and(|hello| hello.details.life != self.life) {
             let address = self.own().address;
-            self.notices.tell_rarely(self.now, Event::AddressConflict { address });
+            self.note_conflict(&address);
         }
         Err(Reject::Own)
     }
