@@ -35,13 +35,6 @@ impl Outcome {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Idle,
-    Asking,
-    Ended(Outcome),
-}
-
 /// Addresses of one type.
 #[derive(Clone, Copy, Debug)]
 struct Asked {
@@ -75,7 +68,9 @@ pub(crate) struct Resolver {
     asked: [Asked; 2],
     /// A nameserver could not tell.
     failed: bool,
-    state: State,
+    /// It has not ended; and how it has.
+    asking: bool,
+    ended: Outcome,
 }
 
 impl Resolver {
@@ -91,7 +86,8 @@ impl Resolver {
         deadline: Instant::ZERO,
         asked: [Asked::NEW; 2],
         failed: false,
-        state: State::Idle,
+        asking: false,
+        ended: Outcome::Whole,
     };
 
     /// Looks a name up, and gives up whatever was looked up before. The ids are random.
@@ -102,27 +98,20 @@ impl Resolver {
         self.ids = ids;
         self.found.clear();
         self.failed = false;
-        self.state = State::Asking;
+        self.asking = true;
         self.candidate = 0;
         self.try_next(now);
     }
 
     /// How it ended; `None` while it has not.
     pub(crate) fn outcome(&self) -> Option<Outcome> {
-        match self.state {
-            State::Asking => None,
-            State::Idle => Some(Outcome::Whole),
-            State::Ended(outcome) => Some(outcome),
-        }
-    }
-
-    fn is_asking(&self) -> bool {
-        self.state == State::Asking
+        (!self.asking).then_some(self.ended)
     }
 
     /// All that was asked is answered, or there is nothing more to ask.
     fn end(&mut self) {
-        self.state = State::Ended(if self.failed { Outcome::Failure } else { Outcome::Whole });
+        self.asking = false;
+        self.ended = if self.failed { Outcome::Failure } else { Outcome::Whole };
     }
 
     /// Asks for the next of the names that the host may mean. Without one, that was it.
@@ -160,7 +149,7 @@ impl Resolver {
 
     /// The next query to be sent, and to whom.
     pub(crate) fn poll_transmit(&mut self) -> Option<(Address, &[u8])> {
-        if !self.is_asking() {
+        if !self.asking {
             return None;
         }
         let at = self.asked.iter().position(|asked| {
@@ -175,7 +164,7 @@ impl Resolver {
     /// Takes in one datagram. What nobody was asked for changes nothing.
     pub(crate) fn handle_datagram(&mut self, now: Instant, from: Address, bytes: &[u8]) {
         let server = self.config.servers.iter().position(|server| *server == from);
-        let Some(server) = server.filter(|_| self.is_asking()) else { return };
+        let Some(server) = server.filter(|_| self.asking) else { return };
         for (at, asked) in self.asked.iter_mut().enumerate() {
             if asked.done {
                 continue;
@@ -202,7 +191,7 @@ impl Resolver {
 
     /// When `handle_timeout` is due.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.is_asking().then_some(self.deadline)
+        self.asking.then_some(self.deadline)
     }
 
     /// Does what is due.
@@ -212,7 +201,8 @@ impl Resolver {
         }
         self.attempt += 1;
         if !self.found.is_empty() || self.attempt >= self.config.attempts {
-            self.state = State::Ended(Outcome::Silence);
+            self.asking = false;
+            self.ended = Outcome::Silence;
         } else {
             self.ask(now);
         }
