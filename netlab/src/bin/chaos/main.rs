@@ -1,7 +1,7 @@
 //! Real agents on a network that loses packets, is cut in two and loses hosts.
 //!
 //! ```text
-//! make chaos                everything, about 15 minutes
+//! make chaos                everything, about 13 minutes
 //! make chaos QUICK=1        the short form that CI runs, about a minute
 //! make chaos ONLY=pause     one scenario
 //! ```
@@ -54,7 +54,7 @@ fn run() -> Result<bool, Box<dyn Error>> {
     }
 
     let work = Work::enter("chaos")?;
-    let network = Network::new(if quick { 20 } else { 60 })?;
+    let network = Network::new(if quick { 20 } else { 60 }).inspect_err(|_| work.remove())?;
     let mut failed = false;
     for (name, scenario) in chosen() {
         let start = Instant::now();

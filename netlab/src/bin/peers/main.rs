@@ -1,7 +1,7 @@
 //! midge beside serf and foca's example agent: the same network, the same sizes, one run.
 //!
 //! ```text
-//! make bench-peers                the whole, about 12 minutes; writes docs/ and README.md
+//! make bench-peers                the whole, about 13 minutes; writes docs/ and README.md
 //! make bench-peers QUICK=1        a smoke test of about a minute; writes nothing
 //! ```
 //!
@@ -91,7 +91,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         Kind::Serf(program("SERF_BIN")?),
     ];
     let work = Work::enter("peers")?;
-    let network = Network::new(plan.sizes.iter().sum::<usize>() as u8)?;
+    let hosts = plan.sizes.iter().sum::<usize>() as u8;
+    let network = Network::new(hosts).inspect_err(|_| work.remove())?;
     let mut all = Vec::new();
     for kind in &kinds {
         all.extend(measure(kind, &network, &plan, &work)?);
