@@ -1,9 +1,9 @@
 //! `--on-event`: runs a program for what happens, one at a time, in the order of the events.
 //!
 //! It reads the ring of events as a client of the API does, at its own pace. An event is passed
-//! over when a later one about the same member makes it old news: whether a member is there, how
-//! it answers, and what it is called are told by their newest fact each. When events come faster
-//! than programs run for so long that the ring has forgotten some, those are lost; they are
+//! over when a later one about the same life of a member makes it old news: whether a member is
+//! there, how it answers, and what it is called are told by their newest fact each. When events come
+//! faster than programs run for so long that the ring has forgotten some, those are lost; they are
 //! counted, and the log says so.
 
 use core::fmt::Write as _;
@@ -90,6 +90,8 @@ fn is_old_news(events: &Events, record: &Record) -> bool {
         seq += 1;
         let Some(later) = events.get(seq) else { return false };
         if later.member.address == record.member.address
+            // Another life, perhaps of another host, says nothing about this one.
+            && later.member.incarnation.epoch == record.member.incarnation.epoch
             && let Some(new) = fact(later)
             && (new == old || new == THERE)
         {
@@ -149,8 +151,13 @@ mod tests {
     }
 
     fn member(last: u8, change: Change) -> Event {
+        member_of(1, last, change)
+    }
+
+    fn member_of(epoch: u64, last: u8, change: Change) -> Event {
         let address = Address::v4([10, 0, 0, last], 6434);
-        Event::Member { change, address, state: State::Alive, incarnation: Incarnation::ZERO }
+        let incarnation = Incarnation { epoch, ..Incarnation::ZERO };
+        Event::Member { change, address, state: State::Alive, incarnation }
     }
 
     /// The members and kinds that programs are started for, of these changes.
@@ -190,6 +197,23 @@ mod tests {
             assert_eq!(told.len(), expected.len() + 2);
             assert_eq!(stats.runs + stats.merged, all.len() as u64);
         }
+    }
+
+    /// An address may have another host the next day, and a hook may know members by their names.
+    #[test]
+    fn each_life_of_an_address_is_told() {
+        use Change::{Failed, Joined, Left, Updated};
+        let (node, mut events, mut hooks) = (node(), ring(), Hooks::new());
+        for (epoch, change) in [(1, Joined), (1, Left), (2, Joined), (2, Updated), (3, Failed)] {
+            events.add(&*node, &member_of(epoch, 2, change), 1);
+        }
+        let mut told = Vec::new();
+        while let Some(record) = hooks.next(NOW, &events) {
+            told.push((record.member.incarnation.epoch, record.kind.name()));
+        }
+        let expected =
+            [(1, "member_left"), (2, "member_joined"), (2, "member_updated"), (3, "member_failed")];
+        assert_eq!(told, expected);
     }
 
     #[test]
