@@ -34,6 +34,9 @@ const SEEDS_BYTES: usize = 4_096;
 const PAUSE: Duration = Duration::from_secs(60);
 const CHANCE_MASK_US: u64 = (1 << 24) - 1;
 
+/// How long nothing is started after that has failed.
+const RETRY: Duration = Duration::from_secs(1);
+
 /// The variables of an event with everything at its longest, and the path of the API.
 pub(super) const VARIABLES_BYTES: usize = 1_024;
 
@@ -53,6 +56,8 @@ pub(super) struct Children {
     output: &'static mut [u8; SEEDS_BYTES],
     /// When `--join-cmd` may be asked again.
     ask_after: Instant,
+    /// A program could not be started: when that is tried again; else zero.
+    retry_at: Instant,
     pub(super) hooks: Hooks,
     /// No more are started.
     stopping: bool,
@@ -71,6 +76,7 @@ impl Children {
             asking: false,
             output: OUTPUT.take().ok_or_else(runs_already)?,
             ask_after: Instant::ZERO,
+            retry_at: Instant::ZERO,
             hooks: Hooks::new(),
             stopping: false,
         })
@@ -88,6 +94,7 @@ impl Children {
             reap(pid);
             let Some(outcome) = ended else { continue };
             if !outcome.what.is_empty() {
+                self.hooks.stats.failed += u64::from(!self.asking);
                 self.complain(&outcome);
             } else if self.asking && !self.stopping {
                 seeds.set_lines(Source::Command, &self.output[..outcome.written]);
@@ -96,7 +103,6 @@ impl Children {
     }
 
     fn complain(&mut self, what: &dyn fmt::Display) {
-        self.hooks.stats.failed += u64::from(!self.asking);
         let option = if self.asking { "join-cmd" } else { "on-event" };
         say(Level::Warn, format_args!("event=command_failed option={option} note=\"{what}\""));
     }
@@ -110,7 +116,8 @@ impl Children {
         poll: &Poll,
     ) {
         self.task.handle_timeout(now);
-        while !self.task.is_busy() && !self.stopping {
+        while !self.task.is_busy() && !self.stopping && now >= self.retry_at {
+            self.retry_at = Instant::ZERO;
             let (mut variables, mut input) = ([0; VARIABLES_BYTES], [0; INPUT_BYTES]);
             let (mut variables, mut input) = (Page::new(&mut variables), Page::new(&mut input));
             self.asking = self.shall_ask(now, node);
@@ -131,7 +138,14 @@ impl Children {
             let limits = Limits { time: TIME, output_bytes };
             let started = self.task.start(&program, limits, now, poll, PROGRAM);
             if let Err(error) = started {
+                // The event is still the next one.
+                self.retry_at = now + RETRY;
+                if self.asking {
+                    self.ask_after = self.retry_at;
+                }
                 self.complain(&format_args!("cannot start it: {}", Reason(error)));
+            } else if !self.asking {
+                self.hooks.begun();
             }
         }
     }
@@ -149,10 +163,15 @@ impl Children {
 
     /// When [`advance`](Self::advance) is due.
     pub(super) fn poll_timeout(&self) -> Instant {
-        if self.task.is_busy() || self.join_cmd.is_none() {
-            return self.task.poll_timeout();
+        if self.task.is_busy() {
+            self.task.poll_timeout()
+        } else if self.retry_at > Instant::ZERO {
+            self.retry_at
+        } else if self.join_cmd.is_some() {
+            self.ask_after
+        } else {
+            Instant::FAR_FUTURE
         }
-        self.ask_after
     }
 
     /// Tells what runs to end; says whether it may still do so.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::fcntl::OFlag;
+use nix::libc;
 use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -168,6 +169,41 @@ fn handed_on() -> usize {
         flags.is_some_and(|flags| flags & OFlag::O_CLOEXEC.bits() as u32 == 0)
     })
     .count()
+}
+
+/// Sets how many descriptors an agent may have; those that it has it keeps.
+fn limit_descriptors(agent: &Agent, count: u64) {
+    let limit = libc::rlimit { rlim_cur: count, rlim_max: 1_024 };
+    let pid = agent.pid() as libc::pid_t;
+    // SAFETY: the limit is read, and no old one is written.
+    let set = unsafe { libc::prlimit(pid, libc::RLIMIT_NOFILE, &limit, std::ptr::null_mut()) };
+    assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
+}
+
+/// Without a descriptor, a process or memory left, events wait.
+#[test]
+fn events_wait_until_a_program_can_be_started() {
+    let directory = Directory::new();
+    let out = directory.path("out");
+    let hook = script(&directory, "echo $MIDGE_EVENT_KIND $MIDGE_EVENT_ADDR >> \"$1\"");
+    let agent = Agent::start(&with_hook(&format!("{} {}", hook.display(), out.display())));
+    eventually("it runs", || if lines(&out).is_empty() { Err(agent.log()) } else { Ok(()) });
+    limit_descriptors(&agent, 0);
+    let join = || Options { join: vec![agent.addr().into()], ..Options::default() };
+    let others = Agent::start_all(&[join(), join(), join()]);
+    agent.logged(&["warn event=command_failed option=on-event", "cannot start it: "]);
+    for other in &others {
+        agent.logged(&["event=member_joined", other.addr()]);
+    }
+    limit_descriptors(&agent, 1_024);
+    for other in &others {
+        let event = format!("member_joined {}", other.addr());
+        eventually("it is told", || {
+            if lines(&out).contains(&event) { Ok(()) } else { Err(format!("{:?}", lines(&out))) }
+        });
+    }
+    let stats = agent.get("/v1/stats").unwrap();
+    assert_eq!((&stats["hook_failures"], &stats["hook_events_lost"]), (&0.into(), &0.into()));
 }
 
 /// Nothing but a warning for each, and the next event is told all the same.
