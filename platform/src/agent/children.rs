@@ -1,7 +1,7 @@
 //! The programs that the agent runs beside its loop, one at a time: `--on-event` for what happens,
 //! and `--join-cmd`, which names members to join through as long as this node knows none.
 //!
-//! The latter is asked at the start and then once a minute at most, each node at a time of its own;
+//! The latter is asked soon after the start and then once a minute at most, each node at a time of its own;
 //! not while the node has joined, unless it hears nothing of those it knows. What a program that
 //! fails has said does not count, and what an earlier one said still does.
 
@@ -16,7 +16,7 @@ use crate::api::events::Events;
 use crate::child::{CommandLine, INPUT_BYTES, Limits, Program, Task, next_ended, reap};
 use crate::http::Page;
 use crate::logger::say;
-use crate::os::{Reason, Slot, Strings};
+use crate::os::{self, Reason, Slot, Strings};
 use crate::poll::Poll;
 use crate::seeds::{Seeds, Source};
 use crate::socket::SocketPath;
@@ -30,9 +30,11 @@ const HOOK_OUTPUT_BYTES: usize = 64 * 1024;
 /// What `--join-cmd` may write, bytes.
 const SEEDS_BYTES: usize = 4_096;
 
-/// How long `--join-cmd` is not asked again. To it come up to 16.8 seconds by chance.
+/// How long `--join-cmd` is not asked again. To it come up to 16.8 seconds by chance, and up to 2.1
+/// at the start: nodes that boot together shall not ask together.
 const PAUSE: Duration = Duration::from_secs(60);
-const CHANCE_MASK_US: u64 = (1 << 24) - 1;
+const CHANCE_BITS: u32 = 24;
+const FIRST_CHANCE_BITS: u32 = 21;
 
 /// How long nothing is started after that has failed.
 const RETRY: Duration = Duration::from_secs(1);
@@ -42,6 +44,14 @@ pub(super) const VARIABLES_BYTES: usize = 1_024;
 
 /// What a program has written, in memory that costs nothing until there is one.
 static OUTPUT: Slot<[u8; SEEDS_BYTES]> = Slot::new([0; _]);
+
+/// A random time up to so many microseconds later, as many as fit into these bits.
+fn by_chance(time: Instant, bits: u32) -> Instant {
+    let mut random = [0; 4];
+    // Without random bytes it is the earliest.
+    let _ = os::fill_random(&mut random);
+    time + Duration::from_micros(u64::from(u32::from_ne_bytes(random)) & ((1 << bits) - 1))
+}
 
 #[derive(Debug)]
 pub(super) struct Children {
@@ -75,7 +85,7 @@ impl Children {
             task: Task::default(),
             asking: false,
             output: OUTPUT.take().ok_or_else(runs_already)?,
-            ask_after: Instant::ZERO,
+            ask_after: by_chance(os::now(), FIRST_CHANCE_BITS),
             retry_at: Instant::ZERO,
             hooks: Hooks::new(),
             stopping: false,
@@ -155,8 +165,7 @@ impl Children {
         if self.join_cmd.is_none() || now < self.ask_after {
             return false;
         }
-        // Microseconds of a clock that began when the machine did are as good as chance.
-        self.ask_after = now + PAUSE + Duration::from_micros(now.as_micros() & CHANCE_MASK_US);
+        self.ask_after = by_chance(now + PAUSE, CHANCE_BITS);
         let status = node.status();
         !status.joined || status.isolated
     }

@@ -60,3 +60,23 @@ fn one_that_names_nobody_makes_the_first_node() {
     });
     agent.logged(&["event=joined"]);
 }
+
+/// Nodes that boot together do not ask together: of eight, one takes more than a third of a second
+/// at least.
+#[test]
+fn it_is_asked_at_a_time_of_its_own() {
+    let directory = Directory::new();
+    let paths: Vec<_> = (0..8).map(|at| directory.path(&format!("asked-{at}"))).collect();
+    let options: Vec<_> =
+        paths.iter().map(|path| asking(format!("touch {}", path.display()))).collect();
+    let agents = Agent::start_all(&options);
+    let delays = agents.iter().zip(&paths).map(|(agent, path)| {
+        let asked = eventually("it asks", || {
+            fs::metadata(path).and_then(|file| file.modified()).map_err(|_| agent.log())
+        });
+        let up = fs::metadata(agent.api()).unwrap().modified().unwrap();
+        asked.duration_since(up).unwrap_or_default().as_millis()
+    });
+    let delays: Vec<_> = delays.collect();
+    assert!(delays.iter().any(|ms| *ms > 333), "{delays:?}");
+}
