@@ -86,6 +86,6 @@ pub enum Event {
         reason: crate::wire::Refusal,
     },
     /// Joining for 10 s and no seed has answered: not running, filtered, or of another cluster
-    /// name. At most one a minute.
+    /// name; or there is somebody to join, and still no address. At most one a minute.
     NoAnswer,
 }

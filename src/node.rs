@@ -131,9 +131,10 @@ impl<const N: usize> Node<N> {
 
     /// Whether there is somebody to join even while the list of seeds is empty, as when they are
     /// known by names that are still to be resolved. Without seeds, a node that seeks nobody is the
-    /// first one and has joined. `false` at the start.
-    pub fn set_seeking(&mut self, seeking: bool) {
-        self.swim.set_seeking(seeking);
+    /// first one and has joined; one that does hears [`Event::NoAnswer`] as it would with seeds.
+    /// `false` at the start.
+    pub fn set_seeking(&mut self, now: Instant, seeking: bool) {
+        self.swim.set_seeking(now, seeking);
     }
 
     /// Leaves the cluster: tells the others, goes on answering for the linger time, then reports

@@ -86,12 +86,19 @@ pub(crate) fn parse_id(text: &str) -> Option<u64> {
     Some(parse_hex(high)? << 32 | parse_hex(low)?)
 }
 
-/// Hands over the text piece by piece; each control character, which could drive a terminal or end
-/// a line, as a `?`.
+/// Hands over the text piece by piece; each character that could drive a terminal, end a line or
+/// turn the direction of what follows, as a `?`.
 pub(crate) fn printable(text: &str, take: &mut dyn FnMut(&str)) {
     for (at, c) in text.char_indices() {
-        take(if c.is_control() { "?" } else { &text[at..at + c.len_utf8()] });
+        take(if is_printable(c) { &text[at..at + c.len_utf8()] } else { "?" });
     }
+}
+
+/// No control character, line or paragraph separator, or mark of direction (UAX 9 section 2).
+fn is_printable(c: char) -> bool {
+    let marks =
+        matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    !marks && c != '\u{61c}' && !c.is_control()
 }
 
 /// A text that others choose, as one value: in quotes unless it is plain, so that it cannot pass
@@ -110,7 +117,7 @@ impl fmt::Display for Quoted<'_> {
             if matches!(c, '"' | '\\') {
                 f.write_char('\\')?;
             }
-            f.write_char(c)?;
+            f.write_char(if is_printable(c) { c } else { '?' })?;
         }
         f.write_char('"')
     }
@@ -118,7 +125,7 @@ impl fmt::Display for Quoted<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{cut, parse_digits, parse_number, parts};
+    use super::{Quoted, cut, parse_digits, parse_number, parts, printable};
 
     #[test]
     fn texts_are_cut_at_separators() {
@@ -127,6 +134,15 @@ mod tests {
         assert_eq!(cut("ä", b'='), None);
         assert!(parts("a,,ü,", b',').eq(["a", "", "ü", ""]));
         assert!(parts("", b',').eq([""]));
+    }
+
+    #[test]
+    fn what_drives_or_turns_a_terminal_is_not_printed() {
+        let turned = "a\u{1b}b\u{85}c\u{2028}d\u{202e}e\u{2066}f\u{200f}g\u{61c}\u{fc}\u{200d}";
+        let mut printed = String::new();
+        printable(turned, &mut |piece| printed.push_str(piece));
+        assert_eq!(printed, "a?b?c?d?e?f?g?\u{fc}\u{200d}");
+        assert_eq!(Quoted(turned).to_string(), format!("\"{printed}\""));
     }
 
     #[test]

@@ -335,7 +335,7 @@ impl<const N: usize> Swim<N> {
 
     /// Joining, and nobody has said a word.
     pub(super) fn no_answer_due(&mut self) {
-        if !self.has_company() && self.heard.is_none() && !self.seeds.is_empty() {
+        if !self.has_joined() && self.heard.is_none() {
             self.notices.tell(Event::NoAnswer);
             self.timers.set(Timer::NoAnswer, self.now + NO_ANSWER_AGAIN);
         }

@@ -270,10 +270,15 @@ impl<const N: usize> Swim<N> {
         self.wanted_seeds |= 1 << at;
         self.join_delay = JOIN_DELAY_FIRST;
         self.timers.set(Timer::Join, self.now);
+        self.expect_answer();
+        Ok(())
+    }
+
+    /// Somebody should say something from here on.
+    fn expect_answer(&mut self) {
         if self.heard.is_none() && !self.timers.is_set(Timer::NoAnswer) {
             self.timers.set(Timer::NoAnswer, self.now + NO_ANSWER_AFTER);
         }
-        Ok(())
     }
 
     /// See [`Node::drop_seed`](crate::Node::drop_seed).
@@ -293,8 +298,12 @@ impl<const N: usize> Swim<N> {
     }
 
     /// See [`Node::set_seeking`](crate::Node::set_seeking).
-    pub fn set_seeking(&mut self, seeking: bool) {
+    pub fn set_seeking(&mut self, now: Instant, seeking: bool) {
+        self.now = now;
         self.seeking = seeking;
+        if seeking && self.phase == Phase::Member {
+            self.expect_answer();
+        }
     }
 
     /// See [`Node::note_not_allowed`](crate::Node::note_not_allowed).

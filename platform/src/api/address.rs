@@ -97,11 +97,6 @@ pub fn parse_target(text: &str, default_port: u16) -> Result<Target<'_>, Address
     address.map(Target::Address).ok_or(AddressError::Syntax)
 }
 
-/// Whether this is `IP` or `IP:PORT`.
-pub(super) fn is_literal(text: &str) -> bool {
-    parse_address(text, DEFAULT_PORT).is_ok()
-}
-
 /// The host without its brackets, the port, and whether the host must be IPv6: it is in brackets
 /// or has more than one colon.
 fn split(text: &str) -> Option<(&str, Option<&str>, bool)> {

@@ -1,11 +1,9 @@
 //! `POST /v1/join` and `POST /v1/leave`.
 
-use core::fmt;
-
 use midge::JoinError;
 
 use super::address::{DEFAULT_PORT, HOST_BYTES, Target, parse_target};
-use super::{Api, put, shown};
+use super::{Api, put, refuse, required};
 use crate::http::json::Object;
 use crate::http::{ContentType, Reply, Request, StatusCode};
 use crate::seeds::Source;
@@ -21,32 +19,22 @@ impl<const N: usize> Api<'_, N> {
         content: ContentType,
         reply: &mut Reply<'_>,
     ) {
-        let mut refuse = |status, what: &dyn fmt::Display| reply.error(status, content, what);
+        const WHAT: &str = "addr is missing: POST /v1/join?addr=HOST[:PORT]";
         let mut space = [0; TARGET_BYTES];
-        let text = match request.argument("addr", &mut space) {
-            Ok(Some(text)) => text,
-            Ok(None) => {
-                let what = "addr is missing: POST /v1/join?addr=HOST[:PORT]";
-                return refuse(StatusCode::BadRequest, &what);
-            }
-            Err(error) => {
-                let what = format_args!("addr: {error}: POST /v1/join?addr=HOST[:PORT]");
-                return refuse(StatusCode::BadRequest, &what);
-            }
+        let Some(text) = required(request, "addr", &mut space, content, reply, WHAT) else {
+            return;
         };
+        let given = ("addr", text);
         let target = match parse_target(text, DEFAULT_PORT) {
             Ok(target) => target,
-            Err(error) => {
-                let what = format_args!("addr '{}': {error}", shown(text));
-                return refuse(StatusCode::BadRequest, &what);
-            }
+            Err(error) => return refuse(reply, content, StatusCode::BadRequest, given, &error),
         };
         if let Err(error) = self.ask(target) {
             let status = match error {
                 JoinError::Unusable => StatusCode::BadRequest,
                 JoinError::Full | JoinError::Leaving => StatusCode::Conflict,
             };
-            return refuse(status, &format_args!("addr '{}': {error}", shown(text)));
+            return refuse(reply, content, status, given, &error);
         }
         let joined = self.node.status().joined;
         let page = reply.begin(StatusCode::Ok, content);
@@ -68,7 +56,12 @@ impl<const N: usize> Api<'_, N> {
         match target {
             // Asked again although it is known, as somebody seems to wait for it.
             Target::Address(seed) => self.node.join(self.now, seed),
-            Target::Name(..) => Ok(()),
+            Target::Name(..) => {
+                if self.seeds.has_unresolved() {
+                    self.node.set_seeking(self.now, true);
+                }
+                Ok(())
+            }
         }
     }
 

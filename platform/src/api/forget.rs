@@ -3,7 +3,7 @@
 use midge::{Address, ForgetError};
 
 use super::address::{DEFAULT_PORT, parse_address};
-use super::{Api, done, refuse};
+use super::{Api, done, refuse, required};
 use crate::http::{ContentType, Reply, Request, StatusCode};
 use crate::text::parse_id;
 
@@ -22,10 +22,13 @@ impl<const N: usize> Api<'_, N> {
         reply: &mut Reply<'_>,
     ) {
         let mut space = [0; NODE_BYTES];
-        let Ok(Some(node)) = request.argument("node", &mut space) else {
-            let what = "say which member: POST /v1/forget?node=ADDR, NAME or ID";
-            return reply.error(StatusCode::BadRequest, content, &what);
+        const WHAT: &str = "say which member: POST /v1/forget?node=ADDR, NAME or ID";
+        let Some(node) = required(request, "node", &mut space, content, reply, WHAT) else {
+            return;
         };
+        if node.is_empty() {
+            return reply.error(StatusCode::BadRequest, content, &WHAT);
+        }
         match self.forget_member(node) {
             Ok(address) => done(reply, content, "forgotten", &address),
             Err((status, why)) => refuse(reply, content, status, ("node", node), &why),

@@ -20,12 +20,12 @@ const LIVE_STATES: u8 = 1 << State::Alive as u8 | 1 << State::Suspect as u8;
 /// In `Cursor::mask`: a row has been written, so a comma precedes the next.
 const COMMA: u8 = 1;
 
-/// Where the columns of the table begin.
-const ADDRESS: usize = 22;
-const STATE: usize = 46;
-const INCARNATION: usize = 55;
-const RTT: usize = 74;
-const TAGS: usize = 85;
+/// Where the columns of the table begin: the titles fit a terminal of 80.
+const ADDRESS: usize = 20;
+const STATE: usize = 42;
+const INCARNATION: usize = 50;
+const RTT: usize = 67;
+const TAGS: usize = 76;
 
 const TITLES: [(usize, &str); 6] = [
     (0, "NAME"),

@@ -128,16 +128,21 @@ impl Endpoint {
 impl<const N: usize> App for Api<'_, N> {
     fn body_limit(&self, request: &Request<'_>) -> Option<usize> {
         let endpoint = Endpoint::of(request)?;
+        if guest::refusal(request, endpoint.method(), self.node.status().own.name).is_some() {
+            return None;
+        }
         (endpoint.method() == request.method).then_some(0)
     }
 
     fn respond(&mut self, request: &Request<'_>, reply: &mut Reply<'_>) -> Next {
         let content = content_type(request);
-        if let Some(why) = guest::refusal(request, self.node.status().own.name) {
+        let endpoint = Endpoint::of(request);
+        let method = endpoint.map_or(Method::Get, Endpoint::method);
+        if let Some(why) = guest::refusal(request, method, self.node.status().own.name) {
             reply.error(StatusCode::Forbidden, content, &why);
             return Next::Done;
         }
-        let Some(endpoint) = Endpoint::of(request) else {
+        let Some(endpoint) = endpoint else {
             let what = "no such path; see docs/api.md, or midge --help for the commands";
             reply.error(StatusCode::NotFound, content, &what);
             return Next::Done;
@@ -184,7 +189,10 @@ impl<const N: usize> Api<'_, N> {
         let why = match (status.leaving, self.ready) {
             (false, true) => return reply.begin(StatusCode::Ok, ContentType::Text).push(b"ok\n"),
             (true, _) => "leaving",
-            (false, false) => "not joined yet: no seed has answered",
+            _ if status.seeds.is_empty() && self.seeds.has_unresolved() => {
+                "not joined yet: names do not resolve"
+            }
+            _ => "not joined yet: no seed has answered",
         };
         reply.error(StatusCode::NotReady, content, &why);
     }
@@ -219,6 +227,27 @@ fn done(reply: &mut Reply<'_>, content: ContentType, key: &str, value: &dyn fmt:
         object.close();
     }
     page.push(b"\n");
+}
+
+/// An argument that must be given. If it is not, or cannot be read, answers so.
+#[inline(never)]
+fn required<'s>(
+    request: &Request<'_>,
+    name: &str,
+    space: &'s mut [u8],
+    content: ContentType,
+    reply: &mut Reply<'_>,
+    missing: &str,
+) -> Option<&'s str> {
+    match request.argument(name, space) {
+        Ok(Some(value)) => return Some(value),
+        Ok(None) => reply.error(StatusCode::BadRequest, content, &missing),
+        Err(error) => {
+            let what = format_args!("{name}: {error}");
+            reply.error(StatusCode::BadRequest, content, &what);
+        }
+    }
+    None
 }
 
 /// Answers what is wrong with a value that was given: `WHAT 'VALUE': WHY`.

@@ -1,5 +1,7 @@
 //! `GET /v1/status`: the node at a glance.
 
+use core::fmt;
+
 use midge::Status;
 
 use super::members::id;
@@ -7,9 +9,14 @@ use super::table::printable;
 use super::{About, Api, put};
 use crate::http::json::{self, Object};
 use crate::http::{ContentType, Page, Reply, StatusCode};
+use crate::seeds::Seeds;
 
 /// Where the values of the text begin.
 const VALUE: usize = 13;
+
+/// Up to here names are written, the longest of 262 bytes; those that come after it are left out,
+/// lest the page be too small for what follows.
+const NAMES_END: usize = 3_400;
 
 impl<const N: usize> Api<'_, N> {
     pub(super) fn status(&self, content: ContentType, reply: &mut Reply<'_>) {
@@ -17,13 +24,19 @@ impl<const N: usize> Api<'_, N> {
         let status = self.node.status();
         let uptime_ms = self.now.since(self.about.started).as_millis();
         match content {
-            ContentType::Text => write_text(page, &status, self.about, uptime_ms),
-            _ => write_json(page, &status, self.about, uptime_ms),
+            ContentType::Text => write_text(page, &status, self.seeds, self.about, uptime_ms),
+            _ => write_json(page, &status, self.seeds, self.about, uptime_ms),
         }
     }
 }
 
-pub(super) fn write_json(page: &mut Page<'_>, status: &Status<'_>, about: &About, uptime_ms: u64) {
+pub(super) fn write_json(
+    page: &mut Page<'_>,
+    status: &Status<'_>,
+    unresolved: &Seeds,
+    about: &About,
+    uptime_ms: u64,
+) {
     let own = &status.own;
     let mut object = Object::open(page);
     object.text("cluster", status.cluster);
@@ -49,22 +62,46 @@ pub(super) fn write_json(page: &mut Page<'_>, status: &Status<'_>, about: &About
     object.number("health", u64::from(status.health));
     object.hex("digest", u64::from(status.digest), 8);
     object.number("period_ms", u64::from(status.period_ms));
-    seeds(object.key("seeds"), status);
+    let list = object.key("seeds");
+    list.push(b"[");
+    seeds(list, status, unresolved, ",", &json::display);
+    list.push(b"]");
     object.number("uptime_ms", uptime_ms);
     object.close();
     page.push(b"\n");
 }
 
-fn seeds(page: &mut Page<'_>, status: &Status<'_>) {
-    page.push(b"[");
-    for (at, seed) in status.seeds.iter().enumerate() {
-        page.push(if at > 0 { b"," } else { b"" });
-        json::display(page, seed);
+/// Writes the addresses to join through, and the names that have none yet.
+fn seeds(
+    page: &mut Page<'_>,
+    status: &Status<'_>,
+    unresolved: &Seeds,
+    comma: &str,
+    write: &dyn Fn(&mut Page<'_>, &dyn fmt::Display),
+) {
+    let mut before = "";
+    let mut one = |page: &mut Page<'_>, seed: &dyn fmt::Display| {
+        page.push(before.as_bytes());
+        write(page, seed);
+        before = comma;
+    };
+    for seed in status.seeds {
+        one(page, seed);
     }
-    page.push(b"]");
+    for name in unresolved.unresolved() {
+        if page.len() < NAMES_END {
+            one(page, &name);
+        }
+    }
 }
 
-pub(super) fn write_text(page: &mut Page<'_>, status: &Status<'_>, about: &About, uptime_ms: u64) {
+pub(super) fn write_text(
+    page: &mut Page<'_>,
+    status: &Status<'_>,
+    unresolved: &Seeds,
+    about: &About,
+    uptime_ms: u64,
+) {
     let own = &status.own;
     printable(line(page, "cluster"), status.cluster);
     printable(line(page, "name"), own.name);
@@ -91,11 +128,9 @@ pub(super) fn write_text(page: &mut Page<'_>, status: &Status<'_>, about: &About
     line(page, "digest").hex(u64::from(status.digest), 8);
     line(page, "period").number(u64::from(status.period_ms));
     page.push(b" ms");
-    line(page, "seeds").push(if status.seeds.is_empty() { b"-" } else { b"" });
-    for (at, seed) in status.seeds.iter().enumerate() {
-        page.push(if at > 0 { b", " } else { b"" });
-        put(page, seed);
-    }
+    let start = line(page, "seeds").len();
+    seeds(page, status, unresolved, ", ", &put);
+    page.push(if page.len() > start { b"" } else { b"-" });
     uptime(line(page, "uptime"), uptime_ms / 1_000);
     page.push(b"\n");
 }

@@ -9,6 +9,7 @@ use super::members::{json_row, table_row};
 use super::status::{write_json, write_text};
 use super::*;
 use crate::http::tests::harness::{Answer, Timed, World, get};
+use crate::seeds::Source;
 
 mod changes;
 mod events;
@@ -200,15 +201,15 @@ fn members_as_text() {
     assert_eq!(lines.len(), 41);
     assert_eq!(
         lines[0],
-        "NAME                  ADDRESS                 STATE    INCARNATION        RTT        TAGS"
+        "NAME                ADDRESS               STATE   INCARNATION      RTT      TAGS"
     );
     assert_eq!(
         lines[1],
-        "node-0                10.0.0.1:6434           alive    1700000000000.0    self       \
+        "node-0              10.0.0.1:6434         alive   1700000000000.0  self     \
          zone=a,note=\"quoted\\\" value"
     );
     for line in &lines[1..] {
-        assert_eq!(&line[46..55], "alive    ", "columns are aligned");
+        assert_eq!(&line[42..50], "alive   ", "columns are aligned");
     }
 }
 
@@ -367,11 +368,19 @@ fn joining_a_name() {
             assert_eq!(answer.status, 200, "{}", answer.text());
             let answer: Value = json(&answer);
             let shown: &String = &shown;
-            assert_eq!(answer["seed"], *shown);
+            assert_eq!((&answer["seed"], &answer["joined"]), (&(**shown).into(), &false.into()));
         }
     }
     assert_eq!(world.app.seeds.targets().count(), 3, "each once");
     assert!(world.app.nodes[0].status().seeds.is_empty(), "it has to resolve first");
+    let status = json(&world.ask(&get("/v1/status")).only());
+    assert_eq!(status["joined"], false, "there is somebody to join");
+    assert_eq!(status["seeds"][0], "seed.example.com:6434");
+    let text = world.text("/v1/status");
+    assert!(text.contains("\nseeds        seed.example.com:6434, seed.:7000, aaaa"), "{text}");
+    let ready = world.ask(&get("/readyz")).only();
+    assert_eq!((ready.status, &json(&ready)["code"]), (503, &"not_ready".into()));
+    assert!(ready.text().contains("names do not resolve"), "{}", ready.text());
     world.post("/v1/leave");
     assert_eq!(world.post("/v1/join?addr=seed.example.com").status, 409);
 }
@@ -490,14 +499,20 @@ fn the_longest_status_fits() {
         period_ms: u32::MAX,
         seeds: &seeds,
     };
+    let mut names = Box::new(Seeds::EMPTY);
+    for at in 0..midge::limits::SEEDS {
+        let host = format!("{at:02}{}", "h".repeat(251));
+        names.add(Source::Options, Target::Name(&host, u16::MAX)).unwrap();
+    }
     let mut space = [0; crate::http::reply::BODY_ROOM];
     let mut page = Page::new(&mut space);
-    write_json(&mut page, &status, &ABOUT, u64::MAX);
+    write_json(&mut page, &status, &names, &ABOUT, u64::MAX);
     assert!(!page.is_overfull(), "{} bytes", page.len());
     let value: Value = serde_json::from_slice(page.written()).unwrap();
-    assert_eq!(value["seeds"].as_array().unwrap().len(), 32);
+    let listed = value["seeds"].as_array().unwrap().len();
+    assert!(listed > 32, "some names, too");
     let mut page = Page::new(&mut space);
-    write_text(&mut page, &status, &ABOUT, u64::MAX);
+    write_text(&mut page, &status, &names, &ABOUT, u64::MAX);
     assert!(!page.is_overfull(), "{} bytes", page.len());
 }
 

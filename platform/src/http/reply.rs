@@ -308,5 +308,6 @@ fn head(page: &mut Page<'_>, start: &Start, framing: Framing, client: Client, le
     } else if client.old {
         page.push(b"\r\nConnection: keep-alive");
     }
-    page.push(b"\r\nCache-Control: no-store\r\n\r\n");
+    // Texts in it may be others' choice: no browser is to guess that they are more than text.
+    page.push(b"\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n\r\n");
 }

@@ -152,7 +152,7 @@ impl Seeds {
         if !core::mem::take(&mut self.changed) {
             return;
         }
-        node.set_seeking(self.awaited != 0 || self.has_unresolved());
+        node.set_seeking(now, self.awaited != 0 || self.has_unresolved());
         let is_found = |seed: &Address| self.found.iter().any(|found| found.address == *seed);
         while let Some(seed) = node.seeds().iter().find(|seed| !is_found(seed)).copied() {
             node.drop_seed(seed);
@@ -185,7 +185,13 @@ impl Seeds {
 
     /// Whether there are names that have not resolved yet.
     pub(crate) fn has_unresolved(&self) -> bool {
-        self.names.iter().any(|name| !name.resolved)
+        self.unresolved().next().is_some()
+    }
+
+    /// The names that have not resolved yet.
+    pub(crate) fn unresolved(&self) -> impl Iterator<Item = Target<'_>> {
+        let unresolved = self.names.iter().filter(|name| !name.resolved);
+        unresolved.map(|name| Target::Name(&name.host, name.port))
     }
 
     /// All names are to be looked up.

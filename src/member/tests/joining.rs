@@ -207,15 +207,19 @@ fn the_wanted_seeds_stay_wanted_when_another_is_dropped() {
 #[test]
 fn who_seeks_somebody_has_not_joined_without_a_seed() {
     let mut lone = Lone::<4>::new();
-    lone.swim.set_seeking(true);
+    lone.swim.set_seeking(lone.now, true);
     assert!(!lone.swim.status().joined);
+    lone.run_ms(9_990);
     assert_eq!(lone.events(), []);
-    // Without a seed nobody can have failed to answer.
+    lone.run_ms(20);
+    assert_eq!(lone.events(), [Event::NoAnswer], "nor is anybody to be found");
     lone.swim.join(lone.now, address(9)).unwrap();
     lone.swim.drop_seed(address(9));
-    lone.run_ms(20_000);
+    lone.run_ms(59_970);
     assert_eq!(lone.events(), []);
-    lone.swim.set_seeking(false);
+    lone.run_ms(20);
+    assert_eq!(lone.events(), [Event::NoAnswer]);
+    lone.swim.set_seeking(lone.now, false);
     assert!(lone.swim.status().joined);
     assert_eq!(lone.events(), [Event::Joined]);
     // The last bit there is: dropping shifts nothing out of the word.

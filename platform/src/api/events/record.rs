@@ -28,6 +28,8 @@ pub enum Kind {
     Isolated,
     /// No seed answers.
     NoAnswer,
+    /// There is somebody to join, and no address of anybody.
+    NoSeed,
     /// This node has left.
     Left,
     /// A member is alive that was not before.
@@ -72,12 +74,13 @@ pub enum Kind {
 
 /// Name, and after a space what an operator should know or do. Routine is `info`; what begins with
 /// an exclamation mark one may have to act on: it is `warn`.
-const KINDS: [&str; 24] = [
+const KINDS: [&str; 25] = [
     "joined",
     "joined the first node, ready",
     "!isolated nothing heard for 10 periods",
     "!no_answer nobody has answered for 10 s: not running, filtered, another cluster name, or this \
      node's address is not where they reach it",
+    "!no_answer no address to ask for 10 s: names do not resolve",
     "left",
     "member_joined",
     "member_suspected",
@@ -219,7 +222,7 @@ impl Record {
             Event::NoAnswer => {
                 self.number("seeds", status.seeds.len() as u32);
                 self.address("own_addr", status.own.address);
-                Kind::NoAnswer
+                if status.seeds.is_empty() { Kind::NoSeed } else { Kind::NoAnswer }
             }
             Event::Left => Kind::Left,
             Event::Member { change, address, state, incarnation } => {

@@ -30,10 +30,14 @@ impl<const N: usize> Api<'_, N> {
             reply.error(StatusCode::BadRequest, content, &what);
             return Next::Done;
         };
-        let (kind, content) = match content {
-            ContentType::Text => (TEXT, content),
-            _ if accepts(request, b"application/json") => (LINES, ContentType::JsonLines),
-            _ => (SERVER_SENT, ContentType::Events),
+        let (kind, content) = if accepts(request, b"text/event-stream") {
+            (SERVER_SENT, ContentType::Events)
+        } else if content == ContentType::Text {
+            (TEXT, content)
+        } else if accepts(request, b"application/json") {
+            (LINES, ContentType::JsonLines)
+        } else {
+            (SERVER_SENT, ContentType::Events)
         };
         let page = reply.begin(StatusCode::Ok, content);
         self.events_page(Cursor { kind, mask: 0, at }, page)

@@ -95,7 +95,7 @@ fn every_other_event() {
         (Event::Isolated, "isolated note=\"nothing", Json::Null),
         (
             Event::NoAnswer,
-            "no_answer seeds=0 own_addr=10.0.0.1:6434 note=\"nobody",
+            "no_answer seeds=0 own_addr=10.0.0.1:6434 note=\"no address",
             json!({"seeds": 0, "own_addr": "10.0.0.1:6434"}),
         ),
         (Event::Left, "left", Json::Null),

@@ -41,8 +41,9 @@ fn what_is_not_forgotten() {
     let mut world = with_failures();
     for (query, status, part) in [
         ("", 400, "say which member"),
-        ("?node=a&node=b", 400, "say which member"),
-        ("?node=", 404, "node '': there is no such member"),
+        ("?node=a&node=b", 400, "node: given more than once"),
+        (&format!("?node={}", "x".repeat(65)), 400, "node: too long"),
+        ("?node=", 400, "say which member"),
         ("?node=node-9", 404, "no such member"),
         ("?node=10.9.9.9", 404, "no such member"),
         ("?node=0000000000000000", 404, "no such member"),

@@ -75,6 +75,8 @@ fn the_events_of_a_fleet_in_every_form() {
     assert_eq!(names, ["member_joined", "joined"]);
     assert_eq!(events[0].1["member"]["name"], "node-1");
     assert_eq!(events[0].1["member"]["tags"]["zone"], "a");
+    let both = "Accept: text/event-stream, application/json;q=0.1\r\n";
+    assert_eq!(sent(&world.follow(since, both)).len(), 2);
     let client = world.follow(since, "Accept: application/json\r\n");
     assert!(client.text().contains("\r\nContent-Type: application/x-ndjson\r\n"));
     let lines: Vec<Value> =

@@ -27,7 +27,11 @@ fn tcp_is_for_reading() {
         let answer = world.guest(HTTP, &request);
         assert_eq!((answer.status, &json(&answer)["code"]), (403, &"forbidden".into()), "{path}");
         let request = format!("GET /v1/{path} HTTP/1.1\r\nHost: 127.0.0.1:6435");
-        assert_eq!(world.guest(HTTP, &request).status, 405, "{path}");
+        assert_eq!(world.guest(HTTP, &request).status, 403, "{path}: changes are not for guests");
+        let request = format!(
+            "POST /v1/{path} HTTP/1.1\r\nHost: 127.0.0.1:6435\r\nContent-Length: 1\r\n\r\nx"
+        );
+        assert_eq!(world.guest(HTTP, &request).status, 403, "{path}: with a body, too");
     }
     assert_eq!(world.guest(HTTP, "DELETE /v1/status HTTP/1.1\r\nHost: localhost").status, 405);
     let status = world.app.nodes[0].status();
@@ -59,6 +63,10 @@ fn only_hosts_that_no_page_can_have_are_known() {
         "node-0.evil.example",
         "10.0.0",
         "user@127.0.0.1",
+        "localhost:@evil.com",
+        "localhost:80x",
+        "node-0:99999",
+        "",
         "127.0.0.1:99999",
         "\u{fc}",
     ] {
@@ -84,6 +92,23 @@ fn pages_of_other_hosts_are_refused() {
             format!("GET /v1/members HTTP/1.1\r\nHost: 127.0.0.1:6435\r\nOrigin: {origin}");
         assert_eq!(world.guest(HTTP, &request).status, status, "{origin}");
     }
+}
+
+/// What a browser says of a picture or a script, which has no origin.
+#[test]
+fn pages_of_other_sites_are_refused() {
+    let mut world = Fleet::world(1);
+    for (site, status) in [("same-origin", 200), ("none", 200), ("Cross-Site", 403)] {
+        for listener in [HTTP, METRICS] {
+            let request =
+                format!("GET /metrics HTTP/1.1\r\nHost: 10.0.0.1\r\nSec-Fetch-Site: {site}");
+            assert_eq!(world.guest(listener, &request).status, status, "{site}");
+        }
+    }
+    let request = "GET /metrics HTTP/1.1\r\nHost: any.name\r\nOrigin: http://other.name";
+    assert_eq!(world.guest(METRICS, request).status, 403);
+    let request = "GET /metrics HTTP/1.1\r\nHost: any.name\r\nOrigin: http://any.name";
+    assert_eq!(world.guest(METRICS, request).status, 200);
 }
 
 /// Prometheus and load balancers come by any name.

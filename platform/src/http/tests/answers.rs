@@ -10,7 +10,7 @@ fn a_request_is_answered_and_the_connection_kept() {
     assert_eq!(
         answer.headers,
         "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 6\r\n\
-         Cache-Control: no-store\r\n\r\n"
+         Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n\r\n"
     );
     assert_eq!(answer.text(), "hello\n");
     assert!(!client.ended);

@@ -21,7 +21,7 @@ fn guests_are_answered_like_others() {
 }
 
 #[test]
-fn a_crowd_of_guests_leaves_half_of_the_places() {
+fn a_crowd_of_guests_leaves_places() {
     let mut world = World::new();
     let held = guests(&mut world, GUESTS, b"GET /hel");
     let mut crowd = guests(&mut world, 20, &get("/hello"));
@@ -37,6 +37,17 @@ fn a_crowd_of_guests_leaves_half_of_the_places() {
         client.send(b"lo HTTP/1.1\r\nHost: x\r\n\r\n");
         world.exchange(&mut client);
         assert_eq!(client.only().text(), "hello\n");
+    }
+}
+
+/// As many as may wait do so at home, and silent guests have all the places they may have.
+#[test]
+fn streams_and_a_crowd_of_guests_leave_places_at_home() {
+    let mut world = World::new();
+    let _streams: Vec<Client> = (0..WAITING).map(|_| world.ask(&get("/wait"))).collect();
+    let _crowd = guests(&mut world, SERVED, b"");
+    for _ in 0..3 {
+        assert_eq!(world.ask(&get("/hello")).only().text(), "hello\n");
     }
 }
 
