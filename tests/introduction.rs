@@ -135,7 +135,7 @@ fn words(section: Section<'_>) -> String {
             format!("buckets: {}", words.join(", "))
         }
         Section::Refused(refused) => format!("refused: {}", refused.reason),
-        Section::Unknown(kind) => format!("unknown section {kind}"),
+        Section::Unknown(kind, _) => format!("unknown section {kind}"),
     }
 }
 

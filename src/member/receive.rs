@@ -205,7 +205,7 @@ impl<const N: usize> Swim<N> {
                 }
             }
             Section::Refused(refused) => self.hear_refusal(from, refused),
-            Section::Unknown(_) => {
+            Section::Unknown(..) => {
                 self.stats.unknown_sections = self.stats.unknown_sections.wrapping_add(1);
             }
         }

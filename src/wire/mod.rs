@@ -88,8 +88,8 @@ pub enum Section<'a> {
     Buckets(Buckets<'a>),
     /// [`kind::REFUSED`].
     Refused(Refused),
-    /// A type that this version does not know.
-    Unknown(u8),
+    /// A type that this version does not know, and how many bytes its body has.
+    Unknown(u8, usize),
 }
 
 impl Section<'_> {
@@ -108,7 +108,7 @@ impl Section<'_> {
             Self::Page(_) => kind::PAGE,
             Self::Buckets(_) => kind::BUCKETS,
             Self::Refused(_) => kind::REFUSED,
-            Self::Unknown(kind) => *kind,
+            Self::Unknown(kind, _) => *kind,
         }
     }
 }
@@ -132,10 +132,7 @@ impl<'a> Section<'a> {
             kind::PAGE => Self::Page(Page::read(b)),
             kind::BUCKETS => Self::Buckets(Buckets::read(b)),
             kind::REFUSED => Self::Refused(Refused::read(b)),
-            unknown => {
-                b.take_all();
-                Self::Unknown(unknown)
-            }
+            unknown => Self::Unknown(unknown, b.take_all().len()),
         };
         // Nothing may stand behind what is known.
         reader.expect_whole(body);

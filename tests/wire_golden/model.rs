@@ -93,7 +93,7 @@ impl Message {
             }
             Section::Buckets(buckets) => Self::Buckets(buckets.digests().collect()),
             Section::Refused(refused) => Self::Refused(refused),
-            Section::Unknown(kind) => Self::Unknown(kind, body.to_vec()),
+            Section::Unknown(kind, _) => Self::Unknown(kind, body.to_vec()),
         }
     }
 

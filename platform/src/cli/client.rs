@@ -5,7 +5,7 @@
 use core::fmt::{self, Write as _};
 use std::os::fd::AsFd;
 
-use midge::config::validate_cluster;
+use midge::config::{validate_cluster, validate_tags};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::isatty;
@@ -15,9 +15,10 @@ use super::response::{Broken, Response, Sink, Source, error_text};
 use super::{Failure, write};
 use crate::api::{DEFAULT_PORT, parse_target};
 use crate::http::{PAGE_BYTES, Page};
+use crate::logger::complain;
 use crate::os::{self, Reason};
 use crate::socket::{Socket, SocketPath, SocketPaths};
-use crate::text::parts;
+use crate::text::{cut, parts};
 
 /// How long the agent may take for each piece of its answer, seconds.
 const PATIENCE_SECS: u16 = 10;
@@ -78,10 +79,18 @@ pub(super) fn log(options: &Options) -> Result<(), Failure> {
     act(options, "/v1/log?level=", 0)
 }
 
-/// `tag set KEY=VALUE ...` and `tag rm KEY ...`.
+/// `tag set KEY=VALUE ...` and `tag rm KEY ...`. Every tag is checked before the agent hears of the
+/// first.
 pub(super) fn tag(options: &Options) -> Result<(), Failure> {
     match options.operands().next() {
-        Some("set") => act(options, "/v1/tags?set=", 1),
+        Some("set") => {
+            for tag in options.operands().skip(1) {
+                if tag.is_empty() || cut(tag, b',').is_some() || validate_tags(tag).is_err() {
+                    return Err(Failure::usage(format_args!("`{tag}` is no tag: KEY=VALUE")));
+                }
+            }
+            act(options, "/v1/tags?set=", 1)
+        }
         Some("rm") => act(options, "/v1/tags?remove=", 1),
         _ => Err(Failure::usage(format_args!("say `tag set KEY=VALUE` or `tag rm KEY`"))),
     }
@@ -288,8 +297,10 @@ fn pass_on(source: &mut Source<'_>, sink: &mut Sink<'_>) -> Result<(), Broken> {
         return response.body(sink);
     }
     let mut space = [0; PAGE_BYTES];
+    let is_usage = response.status == 400;
     let text = error_text(response.beginning(&mut space)?).unwrap_or("it does not say why");
-    Err(Broken::Sink(Failure::failed(format_args!("the agent refuses: {text}"))))
+    complain(format_args!("the agent refuses: {text}"));
+    Err(Broken::Sink(if is_usage { Failure::Usage } else { Failure::Failed }))
 }
 
 fn explain(broken: Broken) -> Failure {

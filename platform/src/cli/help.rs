@@ -149,7 +149,7 @@ usage: midge forget NODE ...           a failed member has left, for everybody
     ASK,
     "
 NODE is an address, an id or a name that one member alone has. One that is
-alive cannot be forgotten.
+alive cannot be forgotten. Several: one by one, up to the first that cannot.
 
 example: midge forget 10.0.0.7
 ",
@@ -211,7 +211,8 @@ example: midge leave
 pub(super) const DECODE: Text = &["\
 usage: midge decode [OPTION ...] [FILE]    explain datagrams, without an agent
 
-  --cluster NAME   check that their tags are those of this cluster
+  --cluster NAME   check that their tags are those of this cluster; only where
+                   given here, not as MIDGE_CLUSTER
   --json           as JSON, one object a line
 
 FILE is a capture (pcap) or text: hexadecimal digits, an empty line between

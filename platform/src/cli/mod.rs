@@ -203,7 +203,7 @@ fn find(name: &str) -> Result<&'static Command, Failure> {
 fn execute(command: &Command, arguments: Strings, environment: Strings) -> Result<(), Failure> {
     let options = Options::read(arguments, command.flags, environment)
         .map_err(|slip| Failure::usage(format_args!("{slip}")))?;
-    if options.has(options::HELP) {
+    if options.wants_help() {
         return print(command.help);
     }
     let Operands { least, most, what } = command.operands;
@@ -222,7 +222,7 @@ fn execute(command: &Command, arguments: Strings, environment: Strings) -> Resul
 /// `midge help [COMMAND]`.
 fn show_help(mut arguments: Strings) -> Result<(), Failure> {
     match arguments.next().map(|name| name.to_str()) {
-        None => print(help::OVERVIEW),
+        None | Some(Ok("--help" | "-h")) => print(help::OVERVIEW),
         Some(Ok("joining")) => print(help::JOINING),
         Some(name) => print(find(name.unwrap_or_default())?.help),
     }

@@ -160,6 +160,11 @@ impl Options {
         self.last(flag).is_some_and(|value| is_on(value.text) == Some(true))
     }
 
+    /// Whether the arguments ask for help; a variable cannot.
+    pub(crate) fn wants_help(&self) -> bool {
+        self.last(HELP).is_some_and(|value| !value.from_environment)
+    }
+
     /// The value of an option: the last one given.
     pub(crate) fn last(&self, flag: &'static Flag) -> Option<Value> {
         let mut last = None;
@@ -332,14 +337,13 @@ fn variables(environment: Strings) -> impl Iterator<Item = (&'static str, Option
 }
 
 /// The `MIDGE_` variables that mean nothing to any command, in case one is a slip of the pen;
-/// what follows the prefix. Passed over are what Kubernetes sets for a service called midge, what
-/// hooks and commands run by midge find in their environment, and what the tests of midge use.
+/// what follows the prefix. Passed over are what Kubernetes sets for a service called midge, and
+/// what hooks and commands run by midge find in their environment.
 pub(crate) fn unknown_variables(environment: Strings) -> impl Iterator<Item = &'static str> {
     variables(environment).map(|(name, _)| name).filter(|name| {
-        let foreign = ["PORT", "EVENT_", "TEST_"].iter().any(|prefix| name.starts_with(prefix))
+        let foreign = ["PORT", "EVENT_"].iter().any(|prefix| name.starts_with(prefix))
             || name.as_bytes().windows(7).any(|part| part == b"SERVICE")
-            || *name == "TOKEN"
-            || *name == "BIN";
+            || *name == "TOKEN";
         !foreign && !ALL.iter().any(|flag| is_variable(name, flag))
     })
 }
@@ -425,7 +429,6 @@ mod tests {
             "MIDGE_METRICS_SERVICE_PORT=x",
             "MIDGE_EVENT_NAME=x",
             "MIDGE_TOKEN=x",
-            "MIDGE_BIN=x",
             "HOME=x",
         ];
         assert!(unknown_variables(Strings::leak(&environment)).eq(["CLSTER"]));

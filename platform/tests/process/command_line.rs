@@ -19,7 +19,7 @@ fn is_help(text: &str) {
 
 #[test]
 fn help_fits_a_screen_and_has_an_example() {
-    for arguments in [&["--help"][..], &["-h"], &["help"]] {
+    for arguments in [&["--help"][..], &["-h"], &["help"], &["help", "--help"], &["help", "-h"]] {
         let output = midge(arguments);
         assert_eq!(output.status.code(), Some(0));
         let text = stdout(&output);
@@ -55,6 +55,8 @@ fn wrong_usage_says_where_to_read_on() {
         (&["join"], "an address is missing", "see: midge join --help"),
         (&["join", "no sense"], "`no sense`", "see: midge join --help"),
         (&["leave", "--cluster", "a/b"], "`a/b`", "see: midge leave --help"),
+        (&["tag", "set", "a=1", "b"], "`b` is no tag", "see: midge tag --help"),
+        (&["tag", "set", "a=1,b=2"], "`a=1,b=2` is no tag", "see: midge tag --help"),
     ] {
         let output = midge(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
@@ -65,6 +67,36 @@ fn wrong_usage_says_where_to_read_on() {
         assert!(lines[0].starts_with("midge: ") && lines[0].contains(first), "{error}");
         assert_eq!(lines[1], second);
     }
+}
+
+#[test]
+fn what_the_agent_finds_wrong_is_wrong_usage_too() {
+    let agent = Agent::start(&Options::default());
+    for arguments in [
+        &["log", "bogus"][..],
+        &["members", "--state", "bogus"],
+        &["members", "--tag", "bogus"],
+        &["events", "--since", "bogus"],
+    ] {
+        let output = agent.client(arguments);
+        let error = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
+        assert!(error.starts_with("midge: the agent refuses: "), "{error}");
+        assert!(error.ends_with(&format!("see: midge {} --help\n", arguments[0])), "{error}");
+    }
+    // Of several tags with one that is none, none is set.
+    assert_eq!(agent.client(&["tag", "set", "a=1", "b"]).status.code(), Some(2));
+    let status = stdout(&agent.client(&["status", "--json"]));
+    assert!(!status.contains("\"a\":\"1\""), "{status}");
+    // What is right and yet cannot be done is no wrong usage.
+    assert_eq!(agent.client(&["forget", "nobody"]).status.code(), Some(1));
+}
+
+#[test]
+fn a_variable_does_not_ask_for_help() {
+    let output = command(&["version"]).env("MIDGE_HELP", "yes").output().unwrap();
+    assert!(stdout(&output).starts_with("midge "), "{}", stdout(&output));
+    assert!(stderr(&output).contains("MIDGE_HELP is set"), "{}", stderr(&output));
 }
 
 #[test]
@@ -144,13 +176,13 @@ fn check_tells_by_its_status_whether_the_node_has_joined() {
 }
 
 #[test]
-fn refusals_of_the_agent_are_one_line() {
+fn refusals_of_the_agent_name_what_is_refused() {
     let agent = Agent::start(&Options::default());
     for address in ["224.0.0.1", "0.0.0.0", "10.0.0.1:0"] {
         let output = agent.client(&["join", address]);
-        assert_eq!(output.status.code(), Some(1), "{address}");
+        assert_eq!(output.status.code(), Some(2), "{address}");
         let error = stderr(&output);
-        assert!(error.starts_with("midge: ") && error.lines().count() == 1, "{error}");
+        assert!(error.starts_with("midge: ") && error.lines().count() == 2, "{error}");
         assert!(error.contains(address.trim_end_matches(":0")), "{error}");
     }
     for i in 1..=32 {

@@ -29,17 +29,28 @@ fn decode(arguments: &[&str], input: &str) -> (Option<i32>, String, String) {
 
 #[test]
 fn a_datagram_is_explained_from_stdin_and_from_a_file() {
-    let expected = "datagram 1, bytes 23, tag 5bd6f54c, epoch 1700000000000, refutation 5, \
-                    digest 04030201\n  section ping, number 11121314\n";
-    for arguments in [&[][..], &["-"], &["--cluster", "default"]] {
+    let unchecked = "tag 5bd6f54c, tag_unchecked yes,";
+    let expected = &format!(
+        "datagram 1, bytes 23, {unchecked} epoch 1700000000000, refutation 5, \
+         digest 04030201\n  section ping, number 11121314\n"
+    );
+    for arguments in [&[][..], &["-"]] {
         let (status, out, error) = decode(arguments, PING);
-        assert_eq!((status, out.as_str(), error.as_str()), (Some(0), expected, ""));
+        assert_eq!((status, &out, error.as_str()), (Some(0), expected, ""));
     }
+    let (status, out, _) = decode(&["--cluster", "default"], PING);
+    assert_eq!((status, out), (Some(0), expected.replace(unchecked, "tag 5bd6f54c,")));
     let directory = Directory::new();
     let path = directory.path("datagram");
     fs::write(&path, PING).expect("a file");
     let output = midge(&["decode", path.to_str().expect("UTF-8")]);
-    assert_eq!(stdout(&output), expected);
+    assert_eq!(&stdout(&output), expected);
+    // The cluster of an agent to be asked is not that of the datagrams.
+    let output = command(&["decode", path.to_str().expect("UTF-8")])
+        .env("MIDGE_CLUSTER", "other")
+        .output()
+        .expect("the binary runs");
+    assert_eq!(&stdout(&output), expected);
 }
 
 #[test]

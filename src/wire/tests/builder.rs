@@ -195,7 +195,7 @@ fn sections_come_out_in_the_order_that_they_went_in() {
         [
             Section::Hello(HELLO),
             Section::Ack(Token([6; 4])),
-            Section::Unknown(200),
+            Section::Unknown(200, 3),
             Section::Refused(refused),
         ]
     );

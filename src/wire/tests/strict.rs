@@ -162,7 +162,7 @@ fn unknown_sections_are_skipped() {
     for unknown in [0, 13, 31, 32, 48, 255] {
         let datagram = with_section(unknown, &[0xa5; 100]);
         let datagram = open(CLUSTER, &datagram).unwrap();
-        assert_eq!(datagram.sections().collect::<Vec<_>>(), [Section::Unknown(unknown)]);
+        assert_eq!(datagram.sections().collect::<Vec<_>>(), [Section::Unknown(unknown, 100)]);
         accepted(unknown, &[]);
     }
 }

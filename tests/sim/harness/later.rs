@@ -115,6 +115,6 @@ impl Machine for Later {
 pub(crate) fn needs_later(cluster: &str, bytes: &[u8]) -> bool {
     wire::open(cluster, bytes).is_ok_and(|datagram| {
         let mut sections = datagram.sections();
-        sections.any(|section| matches!(section, Section::Unknown(PING_2 | ACK_2)))
+        sections.any(|section| matches!(section, Section::Unknown(PING_2 | ACK_2, _)))
     })
 }

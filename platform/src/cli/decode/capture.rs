@@ -36,10 +36,14 @@ const LINKS: [Link; 10] = [
     Link(276, 20, 0),      // LINUX_SLL2
 ];
 
-/// Before the type that counts may stand a tag of a virtual LAN.
+/// Before the type that counts may stand tags of virtual LANs, two at most (IEEE 802.1ad).
 const ETHERTYPES_VLAN: [u32; 2] = [0x8100, 0x88a8];
+const VLAN_TAGS: usize = 2;
 const VLAN_BYTES: usize = 4;
 const ETHERTYPES_IP: [u32; 2] = [0x0800, 0x86dd];
+
+/// The longest packet that tcpdump writes (MAXIMUM_SNAPLEN).
+const PACKET_BYTES_MAX: usize = 262_144;
 
 const UDP: u32 = 17;
 const UDP_HEADER_BYTES: usize = 8;
@@ -85,35 +89,46 @@ impl Capture {
             if head.is_empty() {
                 return Ok(());
             }
-            let cut = head.len() < PACKET_HEADER_BYTES;
+            if head.len() < PACKET_HEADER_BYTES {
+                return Err(broken(CUT));
+            }
             let [secs, part, len] = [0, 4, 8].map(|at| {
                 let number = number(head, at, 4);
                 if self.little_endian { number.swap_bytes() } else { number }
             });
             input.skip(PACKET_HEADER_BYTES);
             let len = len as usize;
+            if len > PACKET_BYTES_MAX {
+                return Err(broken("the capture is damaged: a packet of more than 262144 bytes"));
+            }
             let packet = input.peek(len.min(BUFFER_BYTES));
-            if cut || packet.len() < len.min(BUFFER_BYTES) {
-                return Err(broken("the capture ends within a packet"));
+            if packet.len() < len.min(BUFFER_BYTES) {
+                return Err(broken(CUT));
             }
-            if let Some((way, bytes, whole)) = self.udp(packet) {
+            if let Some((way, bytes, error)) = self.udp(packet) {
                 let time_ms = u64::from(secs) * 1_000 + u64::from(part / self.per_ms);
-                decoder.captured(time_ms, &way, bytes, whole)?;
+                decoder.captured(time_ms, &way, bytes, error)?;
             }
-            input.skip(len);
+            if !input.skip(len) {
+                return Err(broken(CUT));
+            }
         }
     }
 
-    /// From and to, and the datagram in a packet, as much of it as there is; whether it is whole.
-    fn udp<'p>(&self, packet: &'p [u8]) -> Option<([Address; 2], &'p [u8], bool)> {
+    /// From and to, and the datagram in a packet, as much of it as there is; and why that is not
+    /// all of it.
+    fn udp<'p>(&self, packet: &'p [u8]) -> Option<([Address; 2], &'p [u8], &'static str)> {
         let Link(_, ip_at, type_at) = *self.link;
-        let (mut ip_at, mut type_at) = (usize::from(ip_at), type_at);
+        let (mut ip_at, mut at) = (usize::from(ip_at), usize::from(type_at));
         if type_at != NOWHERE {
-            while ETHERTYPES_VLAN.contains(&number(packet, usize::from(type_at), 2)) {
-                type_at += VLAN_BYTES as u8;
-                ip_at += VLAN_BYTES;
+            for _ in 0..VLAN_TAGS {
+                // Behind a type that comes first of all stands something else than a tag.
+                if at > 0 && ETHERTYPES_VLAN.contains(&number(packet, at, 2)) {
+                    at += VLAN_BYTES;
+                    ip_at += VLAN_BYTES;
+                }
             }
-            if !ETHERTYPES_IP.contains(&number(packet, usize::from(type_at), 2)) {
+            if !ETHERTYPES_IP.contains(&number(packet, at, 2)) {
                 return None;
             }
         }
@@ -131,9 +146,16 @@ impl Capture {
         }
         let from = address(ip, from_at, address_bytes, number(udp, 0, 2))?;
         let to = address(ip, from_at + address_bytes, address_bytes, number(udp, 2, 2))?;
-        let whole = udp.get(UDP_HEADER_BYTES..number(udp, 4, 2) as usize);
-        let rest = &udp[UDP_HEADER_BYTES..];
-        Some(([from, to], whole.unwrap_or(rest), whole.is_some()))
+        let end = number(udp, 4, 2) as usize;
+        let error = if end < UDP_HEADER_BYTES {
+            "its UDP header tells a length that is less than its own"
+        } else if end > udp.len() {
+            "the capture has not all of it"
+        } else {
+            ""
+        };
+        let end = if error.is_empty() { end } else { udp.len() };
+        Some(([from, to], &udp[UDP_HEADER_BYTES..end], error))
     }
 }
 
@@ -145,6 +167,8 @@ fn address(ip: &[u8], at: usize, bytes: usize, port: u32) -> Option<Address> {
     octets[16 - bytes..].copy_from_slice(ip.get(at..)?.get(..bytes)?);
     Some(Address::v6(octets, port as u16))
 }
+
+const CUT: &str = "the capture ends within a packet";
 
 #[inline(never)]
 fn broken(what: &'static str) -> Failure {

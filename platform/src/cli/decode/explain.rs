@@ -11,6 +11,10 @@ use crate::text::parts;
 const SECTIONS: &str = "ping ack ping-req nack rumours details hello challenge page-request \
                         page buckets refused";
 
+/// Where the flags stand, and those that have no name yet.
+const FLAGS_AT: usize = 5;
+const FLAGS_LATER: u8 = 0xe0;
+
 /// Says what is in a datagram, and what is wrong with it: `error`, or what is found. Returns that;
 /// nothing if all is well.
 pub(super) fn datagram(
@@ -19,7 +23,9 @@ pub(super) fn datagram(
     bytes: &[u8],
     mut error: &'static str,
 ) -> &'static str {
-    if bytes.len() > MTU_BYTES {
+    if !error.is_empty() {
+        // Whatever else is wrong comes of that.
+    } else if bytes.len() > MTU_BYTES {
         error = "longer than 1200 bytes";
     } else if bytes.first().is_some_and(|version| *version != VERSION) {
         error = "not version 1: sealed, or not of midge";
@@ -40,7 +46,7 @@ pub(super) fn datagram(
     }
     match read {
         Ok(datagram) => {
-            header(output, &datagram.header, bytes);
+            header(output, &datagram.header, bytes, cluster.is_none());
             for it in datagram.sections() {
                 section(output, it);
             }
@@ -65,10 +71,11 @@ fn kind(output: &mut Output<'_>, kind: u8) {
     }
 }
 
-fn header(output: &mut Output<'_>, header: &Header, bytes: &[u8]) {
+fn header(output: &mut Output<'_>, header: &Header, bytes: &[u8], unchecked: bool) {
     // It was read, so the tag is there.
     let tag = bytes.get(1..).and_then(|rest| rest.first_chunk()).copied().unwrap_or_default();
     output.hex("tag", u64::from(u32::from_le_bytes(tag)), 8);
+    output.flag("tag_unchecked", unchecked);
     if let Some(address) = &header.advertised {
         output.display("advertised", address);
     }
@@ -77,6 +84,10 @@ fn header(output: &mut Output<'_>, header: &Header, bytes: &[u8]) {
     output.flag("partial", header.partial);
     output.flag("wants_details", header.wants_details);
     output.flag("leaving", header.leaving);
+    let later = bytes.get(FLAGS_AT).map_or(0, |flags| flags & FLAGS_LATER);
+    if later > 0 {
+        output.hex("later_flags", u64::from(later), 2);
+    }
 }
 
 fn incarnation(output: &mut Output<'_>, incarnation: Incarnation) {
@@ -135,7 +146,7 @@ fn section(output: &mut Output<'_>, section: Section<'_>) {
             output.token("echo", refused.echo);
             output.display("reason", &refused.reason);
         }
-        Section::Unknown(_) => {}
+        Section::Unknown(_, bytes) => output.number("bytes", bytes as u64),
     }
 }
 
@@ -157,8 +168,8 @@ fn details(output: &mut Output<'_>, details: &Details<'_>) {
     output.number("protocol_low", u64::from(details.protocol_low));
     output.number("protocol_high", u64::from(details.protocol_high));
     output.number("period_ms", u64::from(details.period_ms));
-    output.text("name", details.name);
-    output.text("tags", details.tags);
+    output.quoted("name", details.name);
+    output.quoted("tags", details.tags);
     if !details.later.is_empty() {
         output.number("later_bytes", details.later.len() as u64);
     }

@@ -5,7 +5,7 @@ use super::input::Input;
 use super::{DATAGRAM_BYTES, Decoder};
 use crate::cli::Failure;
 
-const ERROR: &str = "not hexadecimal, two digits a byte";
+const ERROR: &str = "not hexadecimal, two digits a byte, as xxd -p writes it";
 
 /// The datagram that is being read.
 struct Text {
@@ -13,6 +13,8 @@ struct Text {
     len: usize,
     /// The first digit of a byte.
     half: Option<u8>,
+    /// Bytes since the last separator.
+    together: usize,
     /// The line that is wrong; 0 if none is.
     error_line: u64,
     line: u64,
@@ -20,7 +22,14 @@ struct Text {
 
 /// Reads all of it.
 pub(super) fn read(input: &mut Input<'_>, decoder: &mut Decoder<'_>) -> Result<(), Failure> {
-    let mut text = Text { bytes: [0; DATAGRAM_BYTES], len: 0, half: None, error_line: 0, line: 1 };
+    let mut text = Text {
+        bytes: [0; DATAGRAM_BYTES],
+        len: 0,
+        half: None,
+        together: 0,
+        error_line: 0,
+        line: 1,
+    };
     let (mut comment, mut empty) = (false, true);
     loop {
         let byte = input.byte();
@@ -38,6 +47,8 @@ pub(super) fn read(input: &mut Input<'_>, decoder: &mut Decoder<'_>) -> Result<(
             }
             Some(b'#') => (comment, empty) = (true, false),
             Some(_) if comment => {}
+            // Behind several bytes it is the offset of a dump that ends.
+            Some(b':') if text.together > 1 => text.fail(),
             Some(b' ' | b'\t' | b'\r' | b',' | b':') => text.end_byte(),
             Some(byte) => {
                 empty = false;
@@ -58,6 +69,7 @@ impl Text {
                     *place = half << 4 | digit as u8;
                     self.len += 1;
                 }
+                self.together += 1;
             }
             (None, Some(0)) if byte | 0x20 == b'x' => {}
             (None, _) => self.fail(),
@@ -65,6 +77,7 @@ impl Text {
     }
 
     fn end_byte(&mut self) {
+        self.together = 0;
         if self.half.take().is_some() {
             self.fail();
         }

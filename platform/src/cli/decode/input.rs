@@ -69,16 +69,17 @@ impl<'a> Input<'a> {
         &self.buffer[self.start..end]
     }
 
-    /// Passes over bytes, at most to the end.
-    pub(super) fn skip(&mut self, mut count: usize) {
+    /// Passes over bytes; `false` if there are fewer.
+    pub(super) fn skip(&mut self, mut count: usize) -> bool {
         while count > 0 {
             let passed = self.peek(count.min(BUFFER_BYTES)).len();
             if passed == 0 {
-                break;
+                return false;
             }
             self.start += passed;
             count -= passed;
         }
+        true
     }
 
     /// The next byte; `None` at the end.

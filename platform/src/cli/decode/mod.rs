@@ -28,9 +28,10 @@ use output::Output;
 const DATAGRAM_BYTES: usize = midge::limits::MTU_BYTES + 1;
 
 pub(super) fn decode(options: &Options) -> Result<(), Failure> {
+    // MIDGE_CLUSTER is for those who ask an agent: here it would call what is good bad.
     let cluster = match options.last(options::CLUSTER) {
-        Some(_) => Some(client::cluster(options)?),
-        None => None,
+        Some(given) if !given.from_environment => Some(client::cluster(options)?),
+        _ => None,
     };
     let path = options.operands().next().unwrap_or("-");
     let mut sink = super::write;
@@ -84,13 +85,13 @@ impl Decoder<'_> {
         time_ms: u64,
         [from, to]: &[Address; 2],
         bytes: &[u8],
-        whole: bool,
+        error: &'static str,
     ) -> Result<(), Failure> {
         self.begin();
         self.output.number("time_ms", time_ms);
         self.output.display("from", from);
         self.output.display("to", to);
-        self.finish(bytes, if whole { "" } else { "the capture has not all of it" }, 0)
+        self.finish(bytes, error, 0)
     }
 
     fn begin(&mut self) {

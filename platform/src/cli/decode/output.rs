@@ -7,7 +7,7 @@ use midge::wire::Token;
 
 use crate::cli::Failure;
 use crate::http::{Page, json};
-use crate::text;
+use crate::text::Quoted;
 
 /// Twice what the longest line needs: all bucket digests, or a name and tags that are escaped.
 pub(super) const BYTES: usize = 4096;
@@ -125,13 +125,17 @@ impl<'a> Output<'a> {
         self.key(key).number(value);
     }
 
+    /// Words of ours.
     pub(super) fn text(&mut self, key: &str, value: &str) {
-        let json = self.json;
-        let page = self.key(key);
-        if json {
-            json::string(page, value);
+        self.display(key, &value);
+    }
+
+    /// What others chose: in text it cannot pass for more than one value.
+    pub(super) fn quoted(&mut self, key: &str, value: &str) {
+        if self.json {
+            self.text(key, value);
         } else {
-            text::printable(value, &mut |piece| page.push(piece.as_bytes()));
+            self.display(key, &Quoted(value));
         }
     }
 

@@ -48,7 +48,8 @@ fn lines(text: &str) -> Vec<String> {
 
 const PING: &str = "01 4c f5 d6 5b 00 00 68 e5 cf 8b 01 05 01 02 03 04 01 04 11 12 13 14";
 const PING_SAYS: [&str; 2] = [
-    "datagram 1, bytes 23, tag 5bd6f54c, epoch 1700000000000, refutation 5, digest 04030201",
+    "datagram 1, bytes 23, tag 5bd6f54c, tag_unchecked yes, epoch 1700000000000, refutation 5, \
+     digest 04030201",
     "  section ping, number 11121314",
 ];
 
@@ -78,8 +79,8 @@ fn an_empty_line_ends_a_datagram_and_a_bad_one_does_not_end_the_text() {
     let heads: Vec<&str> = out.lines().filter(|line| !line.starts_with(' ')).collect();
     let ends = [
         "04030201",
-        "error not hexadecimal, two digits a byte, line 3",
-        "error not hexadecimal, two digits a byte, line 5",
+        "error not hexadecimal, two digits a byte, as xxd -p writes it, line 3",
+        "error not hexadecimal, two digits a byte, as xxd -p writes it, line 5",
         "bytes 1, error it ends too early, offset 1, section header",
         "04030201",
     ];
@@ -195,7 +196,9 @@ fn other_versions_and_long_ones_are_no_datagrams_of_midge() {
 
 #[test]
 fn a_tag_is_checked_if_a_cluster_is_named() {
-    assert_eq!(run(PING.as_bytes(), Some("default"), false).0, Ok(()));
+    let (outcome, out) = run(PING.as_bytes(), Some("default"), false);
+    assert_eq!(outcome, Ok(()));
+    assert!(!out.contains("unchecked"), "{out}");
     let (outcome, out) = run(PING.as_bytes(), Some("other"), false);
     assert_eq!(outcome, Err(Failure::Failed));
     assert!(out.contains("error the tag is not that of the cluster"), "{out}");
@@ -297,6 +300,18 @@ fn captures_of_every_kind_of_link_are_read() {
     assert!(first_line(&file).starts_with(FROM_V4), "options of IPv4 are passed over");
 }
 
+/// Whatever the packet is, looking into it ends.
+#[test]
+fn tags_of_virtual_lans_are_two_at_most() {
+    for link in [1, 113, 276] {
+        for tags in [3, 64, 100] {
+            let packet = [0x81, 0, 0, 0].repeat(tags);
+            let (outcome, out) = run(&pcap(MICROS, link, &[packet], true), None, false);
+            assert_eq!((outcome, out.as_str()), (Err(Failure::Failed), ""), "{link} {tags}");
+        }
+    }
+}
+
 #[test]
 fn other_packets_are_passed_over() {
     let good = ipv4(0, 0, 17, &udp(&ping()));
@@ -330,6 +345,77 @@ fn what_a_capture_has_not_whole_is_said() {
         let (outcome, out) = run(&file[..file.len() - cut], None, false);
         assert_eq!(outcome, Err(Failure::Failed), "{cut}");
         assert_eq!(out.lines().count(), 1, "{out}");
+    }
+}
+
+/// Of a long packet only the beginning is looked at; whether all of it is there counts all the
+/// same, and no packet is longer than those that tcpdump writes.
+#[test]
+fn a_long_packet_that_is_cut_or_too_long_is_an_error() {
+    let good = ipv4(0, 0, 17, &udp(&ping()));
+    let file = pcap(MICROS, 101, &[good.clone(), vec![0; 5_000]], true);
+    assert_eq!(run(&file, None, false).0, Ok(()));
+    for cut in [1, 500, 904, 4_000] {
+        let (outcome, out) = run(&file[..file.len() - cut], None, false);
+        assert_eq!(outcome, Err(Failure::Failed), "{cut}");
+        assert_eq!(out.lines().count(), 2, "{out}");
+    }
+    for (bytes, expected) in [(262_144, Ok(())), (262_145, Err(Failure::Failed))] {
+        let file = pcap(MICROS, 101, &[good.clone(), vec![0; bytes]], true);
+        assert_eq!(run(&file, None, false).0, expected, "{bytes}");
+    }
+}
+
+#[test]
+fn a_udp_header_with_a_wrong_length_is_said_to_be_so() {
+    let mut packet = udp(&ping());
+    packet[4..6].copy_from_slice(&[0, 7]);
+    let (outcome, out) = run(&pcap(MICROS, 101, &[ipv4(0, 0, 17, &packet)], true), None, false);
+    assert_eq!(outcome, Err(Failure::Failed));
+    assert!(out.contains("error its UDP header tells a length that is less than"), "{out}");
+}
+
+/// What others chose is one value, and nothing in it changes how the rest is read.
+#[test]
+fn a_name_cannot_pass_for_other_fields() {
+    let name = "a, tags admin=1\u{2028}\u{202e} b";
+    let body = [
+        &[1, 2, 3, 4][..],
+        &[0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11, 1, 1, 0xe8, 7],
+        &[name.len() as u8],
+        name.as_bytes(),
+        &[3],
+        b"k=v",
+    ]
+    .concat();
+    let section = [&[6, body.len() as u8][..], &body].concat();
+    let datagram = [&ping()[..17], &section].concat();
+    let text: String = datagram.iter().map(|byte| format!("{byte:02x}")).collect();
+    let (outcome, out) = run(text.as_bytes(), None, false);
+    assert_eq!(outcome, Ok(()), "{out}");
+    assert!(out.ends_with("name \"a, tags admin=1?? b\", tags \"k=v\"\n"), "{out}");
+    let (_, json) = run(text.as_bytes(), None, true);
+    assert_eq!(objects(&json)[0]["sections"][0]["name"], name);
+}
+
+#[test]
+fn what_a_later_protocol_adds_is_shown() {
+    let mut datagram = ping();
+    datagram[5] = 0x60;
+    datagram.extend_from_slice(&[40, 3, 1, 2, 3]);
+    let text: String = datagram.iter().map(|byte| format!("{byte:02x}")).collect();
+    let says = lines(&text);
+    assert!(says[0].ends_with("digest 04030201, later_flags 60"), "{says:?}");
+    assert_eq!(says[2], "  section 40, bytes 3");
+    assert!(!lines(PING)[0].contains("later"), "there is none");
+}
+
+#[test]
+fn a_dump_with_offsets_is_no_datagram() {
+    for text in ["00000000: 014c f5d6 5b00 0068", "00000000  01 4c f5 d6  |.L..|"] {
+        let (outcome, out) = run(text.as_bytes(), None, false);
+        assert_eq!(outcome, Err(Failure::Failed));
+        assert!(out.contains("not hexadecimal, two digits a byte, as xxd -p"), "{out}");
     }
 }
 

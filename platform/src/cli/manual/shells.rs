@@ -86,7 +86,8 @@ pub fn zsh() -> String {
         let rest = format!("*:argument:{}", zsh_values(&arguments(command)));
         let _ = writeln!(out, " \\\n        {} ;;", quoted(&rest));
     }
-    out + "    help) _describe -t commands command commands ;;\n    esac\n}\n_midge \"$@\"\n"
+    out += "    help) commands+=('joining:whom the agent joins')\n";
+    out + "        _describe -t commands command commands ;;\n    esac\n}\n_midge \"$@\"\n"
 }
 
 fn described_name(name: &str, text: &str) -> String {
@@ -114,6 +115,8 @@ pub fn fish() -> String {
         let _ = writeln!(out, "complete -c midge -n __fish_use_subcommand -a {name} -d {text}");
     }
     out += "complete -c midge -n __fish_use_subcommand -a help -d 'help of a command'\n";
+    let of_help = "complete -c midge -n '__fish_seen_subcommand_from help'";
+    let _ = writeln!(out, "{of_help} -a '{} joining'", names());
     for command in &COMMANDS {
         let name = command.name;
         let begin = format!("complete -c midge -n '__fish_seen_subcommand_from {name}'");
