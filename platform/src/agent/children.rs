@@ -13,13 +13,16 @@ use midge::{Duration, Instant, Node};
 use super::hooks::{self, Hooks};
 use super::{PROGRAM, Settings, Stopped, runs_already};
 use crate::api::events::Events;
-use crate::child::{CommandLine, INPUT_BYTES, Limits, Program, Task, next_ended, reap};
+use crate::child::{
+    self, COMMAND_BYTES, CommandLine, INPUT_BYTES, Limits, Program, Task, next_ended, reap,
+};
 use crate::http::Page;
 use crate::logger::say;
 use crate::os::{self, Reason, Slot, Strings};
 use crate::poll::Poll;
 use crate::seeds::{Seeds, Source};
 use crate::socket::SocketPath;
+use crate::text::Quoted;
 
 /// What any program may take.
 const TIME: Duration = Duration::from_secs(30);
@@ -38,6 +41,9 @@ const FIRST_CHANCE_BITS: u32 = 21;
 
 /// How long nothing is started after that has failed.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// How long the log does not tell again what it has told last.
+const QUIET: Duration = Duration::from_secs(60);
 
 /// The variables of an event with everything at its longest, and the path of the API.
 pub(super) const VARIABLES_BYTES: usize = 1_024;
@@ -69,6 +75,13 @@ pub(super) struct Children {
     /// A program could not be started: when that is tried again; else zero.
     retry_at: Instant,
     pub(super) hooks: Hooks,
+    /// What a program runs for: the kind of an event, or `seeds`; or `start` if none has run.
+    kind: &'static str,
+    /// The failure that the log has told last, until when it is not told again, and how many it
+    /// has not told since.
+    told: (&'static str, i32),
+    quiet_until: Instant,
+    untold: u64,
     /// No more are started.
     stopping: bool,
 }
@@ -77,7 +90,7 @@ impl Children {
     /// # Errors
     /// This process has run an agent before.
     pub(super) fn new(settings: &Settings, api: SocketPath) -> Result<Self, Stopped> {
-        Ok(Self {
+        let mut children = Self {
             on_event: settings.on_event,
             join_cmd: settings.join_cmd,
             environment: settings.environment,
@@ -88,8 +101,20 @@ impl Children {
             ask_after: by_chance(os::now(), FIRST_CHANCE_BITS),
             retry_at: Instant::ZERO,
             hooks: Hooks::new(),
+            kind: "start",
+            told: ("", 0),
+            quiet_until: Instant::ZERO,
+            untold: 0,
             stopping: false,
-        })
+        };
+        // Better now than when it is needed for the first time.
+        for (asking, command) in [(true, children.join_cmd), (false, children.on_event)] {
+            children.asking = asking;
+            if let Some(what) = command.and_then(|at| child::check(at, settings.environment)) {
+                children.complain(os::now(), (what, -1), &what);
+            }
+        }
+        Ok(children)
     }
 
     /// The program has written something.
@@ -105,16 +130,34 @@ impl Children {
             let Some(outcome) = ended else { continue };
             if !outcome.what.is_empty() {
                 self.hooks.stats.failed += u64::from(!self.asking);
-                self.complain(&outcome);
+                self.complain(now, (outcome.what, outcome.number), &outcome);
             } else if self.asking && !self.stopping {
                 seeds.set_lines(Source::Command, &self.output[..outcome.written]);
             }
         }
     }
 
-    fn complain(&mut self, what: &dyn fmt::Display) {
-        let option = if self.asking { "join-cmd" } else { "on-event" };
-        say(Level::Warn, format_args!("event=command_failed option={option} note=\"{what}\""));
+    /// Tells the log of a failure, which is the same as another if `which` is.
+    fn complain(&mut self, now: Instant, which: (&'static str, i32), what: &dyn fmt::Display) {
+        if self.told == which && now < self.quiet_until {
+            self.untold += 1;
+            return;
+        }
+        (self.told, self.quiet_until) = (which, now + QUIET);
+        let (option, command) =
+            if self.asking { ("join-cmd", self.join_cmd) } else { ("on-event", self.on_event) };
+        let mut space = [0; COMMAND_BYTES];
+        // The words after the first are not shown: they may be secret.
+        let command = command.map(|command| command.program(&mut space));
+        let command = Quoted(command.and_then(|at| at.to_str().ok()).unwrap_or_default());
+        let (kind, untold) = (self.kind, core::mem::take(&mut self.untold));
+        say(
+            Level::Warn,
+            format_args!(
+                "event=command_failed option={option} command={command} for={kind} \
+                 untold={untold} note=\"{what}\""
+            ),
+        );
     }
 
     /// Enforces bounds, and starts what is to be started.
@@ -132,10 +175,12 @@ impl Children {
             let (mut variables, mut input) = (Page::new(&mut variables), Page::new(&mut input));
             self.asking = self.shall_ask(now, node);
             let (command, output_bytes) = if self.asking {
+                self.kind = "seeds";
                 (self.join_cmd, SEEDS_BYTES)
             } else {
                 let record = self.on_event.and_then(|_| self.hooks.next(now, events));
                 let Some(record) = record else { return };
+                self.kind = record.kind.name();
                 hooks::write_variables(events, record, self.api, &mut variables);
                 events.json(record, &mut input);
                 input.push(b"\n");
@@ -153,7 +198,9 @@ impl Children {
                 if self.asking {
                     self.ask_after = self.retry_at;
                 }
-                self.complain(&format_args!("cannot start it: {}", Reason(error)));
+                let reason = Reason(error);
+                let what = format_args!("cannot start it, tries again: {reason}");
+                self.complain(now, ("start", error as i32), &what);
             } else if !self.asking {
                 self.hooks.begun();
             }

@@ -26,7 +26,7 @@ use crate::os::Strings;
 use crate::text::parts;
 
 pub(crate) use task::{Limits, Task};
-pub(crate) use words::CommandLine;
+pub(crate) use words::{COMMAND_BYTES, CommandLine};
 
 /// What a program is told on stdin at most, bytes: as much as any pipe takes without a reader.
 pub(crate) const INPUT_BYTES: usize = 4_096;
@@ -60,7 +60,7 @@ pub(crate) struct Program<'a> {
 /// # Errors
 /// There is no memory, process or descriptor left.
 fn spawn(program: &Program<'_>) -> Result<(Pid, OwnedFd), Errno> {
-    let mut space = [0; words::COMMAND_BYTES];
+    let mut space = [0; COMMAND_BYTES];
     let mut argv = [ptr::null(); words::WORDS + 1];
     program.command.split(&mut space, &mut argv);
     let mut envp = [ptr::null(); ENVIRONMENT + 1];
@@ -117,7 +117,33 @@ unsafe fn execute(
     directories: Option<&'static str>,
 ) -> i32 {
     // SAFETY: the caller promises that it is a string.
-    let name = unsafe { CStr::from_ptr(argv[0]) }.to_bytes_with_nul();
+    let name = unsafe { CStr::from_ptr(argv[0]) };
+    search(name, directories, &mut |path| {
+        // SAFETY: the caller promises it of the arrays; it returns only if it has failed.
+        unsafe { libc::execve(path.as_ptr(), argv.as_ptr(), envp.as_ptr()) };
+        false
+    })
+}
+
+/// Says why a program cannot be executed, as far as that can be told before.
+pub(crate) fn check(command: CommandLine, environment: Strings) -> Option<&'static str> {
+    let mut space = [0; COMMAND_BYTES];
+    let name = command.program(&mut space);
+    let status = search(name, environment.variable("PATH"), &mut |path| {
+        // SAFETY: the path is a string.
+        unsafe { libc::access(path.as_ptr(), libc::X_OK) == 0 }
+    });
+    task::why(status)
+}
+
+/// Tries the paths that a program of this name may have until one does; returns 0, or the exit
+/// status that tells why none does.
+fn search(
+    name: &CStr,
+    directories: Option<&'static str>,
+    attempt: &mut dyn FnMut(&CStr) -> bool,
+) -> i32 {
+    let name = name.to_bytes_with_nul();
     let mut status = NOT_FOUND;
     let mut path = [0; PATH_BYTES];
     let directories = directories.unwrap_or("/usr/bin:/bin");
@@ -130,8 +156,9 @@ unsafe fn execute(
         if page.is_overfull() {
             continue;
         }
-        // SAFETY: the path ends with the null byte of the name; the caller promises the rest.
-        unsafe { libc::execve(path.as_ptr().cast(), argv.as_ptr(), envp.as_ptr()) };
+        if attempt(CStr::from_bytes_until_nul(page.written()).unwrap_or_default()) {
+            return 0;
+        }
         if !matches!(Errno::last(), Errno::ENOENT | Errno::ENOTDIR) {
             status = NOT_EXECUTABLE;
         }

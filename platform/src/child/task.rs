@@ -29,7 +29,7 @@ pub(crate) struct Outcome {
     /// What was wrong; empty if nothing was.
     pub(crate) what: &'static str,
     /// A status or a signal that belongs to it, or less than 0.
-    number: i32,
+    pub(crate) number: i32,
     /// Bytes that it has written.
     pub(crate) written: usize,
 }
@@ -148,11 +148,18 @@ impl Task {
             }
             (_, true, number) => ("killed by signal", number),
             (_, _, 0) => ("", -1),
-            (_, _, NOT_FOUND) => ("there is no such program", -1),
-            (_, _, NOT_EXECUTABLE) => ("it cannot be executed", -1),
-            (_, _, number) => ("exit status", number),
+            (_, _, number) => why(number).map_or(("exit status", number), |what| (what, -1)),
         };
         Some(Outcome { what, number, written })
+    }
+}
+
+/// What is wrong with a program that cannot be executed, by its exit status.
+pub(super) fn why(status: i32) -> Option<&'static str> {
+    match status {
+        NOT_FOUND => Some("there is no such program; check its path"),
+        NOT_EXECUTABLE => Some("it cannot be executed; check its mode and its first line"),
+        _ => None,
     }
 }
 

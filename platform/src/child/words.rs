@@ -4,10 +4,10 @@
 //! is and may have spaces; nothing else means anything: no `$`, `\`, `|`, `*` or `~`.
 
 use core::fmt;
-use std::ffi::c_char;
+use std::ffi::{CStr, c_char};
 
 /// The longest command line with a null byte, bytes.
-pub(super) const COMMAND_BYTES: usize = 1_024;
+pub(crate) const COMMAND_BYTES: usize = 1_024;
 
 /// The most words.
 pub(super) const WORDS: usize = 32;
@@ -42,6 +42,13 @@ impl CommandLine {
             0 => Err(CommandError::Empty),
             _ => Ok(Self(text)),
         }
+    }
+
+    /// The first word, which is the program.
+    pub(crate) fn program(self, space: &mut [u8; COMMAND_BYTES]) -> &CStr {
+        // `parse` has seen to it that there is room.
+        let _ = split(self.0, space, &mut [0; WORDS]);
+        CStr::from_bytes_until_nul(space).unwrap_or_default()
     }
 
     /// Puts the words into `space`, each with a null byte, and points to them.

@@ -191,10 +191,11 @@ fn events_wait_until_a_program_can_be_started() {
     limit_descriptors(&agent, 0);
     let join = || Options { join: vec![agent.addr().into()], ..Options::default() };
     let others = Agent::start_all(&[join(), join(), join()]);
-    agent.logged(&["warn event=command_failed option=on-event", "cannot start it: "]);
+    agent.logged(&["warn event=command_failed option=on-event", "cannot start it"]);
     for other in &others {
         agent.logged(&["event=member_joined", other.addr()]);
     }
+    assert_eq!(agent.log().matches("cannot start it").count(), 1, "{}", agent.log());
     limit_descriptors(&agent, 1_024);
     for other in &others {
         let event = format!("member_joined {}", other.addr());
@@ -206,6 +207,36 @@ fn events_wait_until_a_program_can_be_started() {
     assert_eq!((&stats["hook_failures"], &stats["hook_events_lost"]), (&0.into(), &0.into()));
 }
 
+/// What is known at the start is said then.
+#[test]
+fn programs_that_are_missing_are_said_before_there_is_an_event() {
+    for option in ["--on-event", "--join-cmd"] {
+        let more = vec![option.into(), "'/nowhere/a hook' --token=secret".into()];
+        let agent = Agent::start(&Options { more, ..Options::default() });
+        let line = agent.logged(&["warn event=command_failed"]);
+        assert!(line.contains(&format!("option={} ", &option[2..])), "{line}");
+        assert!(line.contains("command=\"/nowhere/a hook\" for=start "), "{line}");
+        assert!(line.ends_with("note=\"there is no such program; check its path\""), "{line}");
+        assert!(!agent.log().contains("secret"));
+    }
+}
+
+/// One that fails each time is told once a minute, with its name and the event.
+#[test]
+fn the_same_failure_is_not_told_again_at_once() {
+    let (agent, other) = with_events("sh -c 'exit 7'");
+    let line = agent.logged(&["warn event=command_failed"]);
+    assert!(line.contains("option=on-event command=sh for=joined untold=0 "), "{line}");
+    let join = || Options { join: vec![agent.addr().into()], ..Options::default() };
+    let others = Agent::start_all(&[join(), join()]);
+    eventually("all have failed", || {
+        let stats = agent.get("/v1/stats")?;
+        if stats["hook_failures"].as_u64() >= Some(4) { Ok(()) } else { Err(stats.to_string()) }
+    });
+    assert_eq!(agent.log().matches("command_failed").count(), 1, "{}", agent.log());
+    drop((other, others));
+}
+
 /// Nothing but a warning for each, and the next event is told all the same.
 #[test]
 fn programs_that_do_not_do_well_are_one_warning_each() {
@@ -214,10 +245,10 @@ fn programs_that_do_not_do_well_are_one_warning_each() {
     fs::write(&text, "no program").unwrap();
     let text = text.to_str().unwrap();
     for (command, words) in [
-        ("/nowhere/hook", "there is no such program"),
-        ("no-such-program-of-midge", "there is no such program"),
-        (text, "it cannot be executed"),
-        ("/", "it cannot be executed"),
+        ("/nowhere/hook", "there is no such program; check its path"),
+        ("no-such-program-of-midge", "there is no such program; check its path"),
+        (text, "it cannot be executed; check its mode and its first line"),
+        ("/", "it cannot be executed; check its mode and its first line"),
         ("false", "exit status 1"),
         ("sh -c 'exit 77'", "exit status 77"),
         ("sh -c 'kill -KILL $$'", "killed by signal 9"),
@@ -229,12 +260,10 @@ fn programs_that_do_not_do_well_are_one_warning_each() {
         let line = agent.logged(&["warn event=command_failed option=on-event", words]);
         assert!(line.ends_with(&format!("note=\"{words}\"")), "{line}");
         eventually("the next one is tried", || {
-            let log = agent.log();
-            let failures = log.matches("event=command_failed").count();
-            if failures >= 2 { Ok(()) } else { Err(log) }
+            let stats = agent.get("/v1/stats")?;
+            if stats["hook_failures"].as_u64() >= Some(2) { Ok(()) } else { Err(agent.log()) }
         });
         let stats = agent.get("/v1/stats").unwrap();
-        assert!(stats["hook_failures"].as_u64() >= Some(2), "{stats}");
         assert!(stats["hook_runs"].as_u64() >= stats["hook_failures"].as_u64(), "{stats}");
         one_view(&[&agent, &other]);
     }
