@@ -59,8 +59,10 @@ impl fmt::Display for Other {
 
 pub(super) struct StateDir {
     path: &'static str,
-    /// Open for reading, and locked.
+    /// Open for reading.
     directory: OwnedFd,
+    /// Open once more, for the lock alone: a helper keeps the other one, and no lock lives on in it.
+    _lock: OwnedFd,
     cluster: &'static str,
     /// A checksum of the machine's id; 0 if it has none.
     machine: u32,
@@ -80,13 +82,14 @@ impl StateDir {
     /// # Errors
     /// It cannot be made, opened, locked or read, or is not for this agent: which has been said.
     pub(super) fn open(path: &'static str, cluster: &'static str) -> Result<Self, Stopped> {
-        let directory = lock(path).map_err(|(what, error)| match error {
+        let [directory, lock] = open_locked(path).map_err(|(what, error)| match error {
             Errno::EAGAIN => refuse(path, &"another agent uses it; give each one of its own"),
             error => cannot(path, what, error),
         })?;
         let mut state = Self {
             path,
             directory,
+            _lock: lock,
             cluster,
             machine: machine(),
             peers: Vec::new(),
@@ -222,8 +225,9 @@ fn cannot(path: &str, what: &str, error: Errno) -> Stopped {
     refuse(path, &format_args!("cannot {what} it: {}; give another directory", Reason(error)))
 }
 
-/// Opens the directory for this agent alone; or says what cannot be done, and why.
-fn lock(path: &str) -> Result<OwnedFd, (&'static str, Errno)> {
+/// Opens the directory for this agent alone, to work in and to lock it; or says what cannot be
+/// done, and why.
+fn open_locked(path: &str) -> Result<[OwnedFd; 2], (&'static str, Errno)> {
     let mut space = [0; PATH_BYTES];
     let path = c_path(path, &mut space).map_err(|error| ("make", error))?;
     match mkdir(path, Mode::S_IRWXU) {
@@ -232,10 +236,11 @@ fn lock(path: &str) -> Result<OwnedFd, (&'static str, Errno)> {
     }
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let directory = open(path, flags, Mode::empty()).map_err(|error| ("open", error))?;
+    let lock = openat(&directory, c".", flags, Mode::empty()).map_err(|error| ("open", error))?;
     #[expect(deprecated, reason = "`Flock` panics with the words of every errno, 4 KB of them")]
-    let locked = nix::fcntl::flock(directory.as_raw_fd(), FlockArg::LockExclusiveNonblock);
+    let locked = nix::fcntl::flock(lock.as_raw_fd(), FlockArg::LockExclusiveNonblock);
     locked.map_err(|error| ("lock", error))?;
-    Ok(directory)
+    Ok([directory, lock])
 }
 
 /// The id of this machine is nobody else's business (machine-id(5)); a checksum tells machines apart
@@ -305,6 +310,7 @@ mod tests {
         let directory = open(c"/", OFlag::O_RDONLY, Mode::empty()).unwrap();
         StateDir {
             path: "/state",
+            _lock: directory.try_clone().unwrap(),
             directory,
             cluster: "default",
             machine: 7,

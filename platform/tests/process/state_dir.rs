@@ -157,12 +157,12 @@ fn a_disk_that_is_stalled_holds_nothing_up() {
         assert_eq!(node.get("/v1/status").unwrap()["health"], 0);
     }
     assert!(!state.join("peers").exists(), "it is still waiting");
-    // What hangs keeps neither the port nor the API's socket from the next agent.
+    // What hangs keeps neither the port, nor the API's socket, nor the directory from the next one.
     agent.crash();
     let bind = agent.addr().to_string();
-    let next = Agent::start(&Options { bind, api: Some(agent.api().into()), ..Options::default() });
+    let next = Agent::start(&Options { bind, api: Some(agent.api().into()), ..with(&state) });
     assert_eq!(next.addr(), agent.addr());
-    // It would wait for ever.
+    // Both of them would wait for ever.
     drop(OpenOptions::new().read(true).open(&pipe).unwrap());
 }
 
