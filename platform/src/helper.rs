@@ -3,6 +3,7 @@
 //!
 //! It tells what comes of it over a socket, and ends. The loop hears of it when there is something
 //! to be read, and never waits. A copy that hangs is let alone; the next one starts when it is gone.
+//! It dies with the agent, as soon as the disk lets it.
 
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
@@ -10,6 +11,7 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 
+use crate::os;
 use crate::poll::{Interest, Poll, Token};
 use crate::socket::Socket;
 
@@ -40,11 +42,10 @@ impl Helper {
         let (near, far) = (Socket::from(near), Socket::from(far));
         poll.add(&near, token, Interest::Read)?;
         // No signal tells of its end: SIGCHLD is for programs.
-        // SAFETY: it is fork(2): the new process has a copy of all memory, and the agent has one
-        // thread.
-        let process = Errno::result(unsafe { libc::syscall(libc::SYS_clone, 0, 0, 0, 0, 0) })?;
+        // SAFETY: the agent has one thread, and the copy ends below.
+        let process = unsafe { os::fork(0)? };
         if process != 0 {
-            return Ok(Self { process: process as libc::pid_t, socket: near });
+            return Ok(Self { process, socket: near });
         }
         let kept = [far.raw(), keep.map_or(-1, |fd| fd.as_raw_fd())];
         for fd in libc::STDERR_FILENO + 1..=LAST_DESCRIPTOR {
@@ -53,6 +54,9 @@ impl Helper {
                 unsafe { libc::close(fd) };
             }
         }
+        // What it tells may be more than there is room for at once.
+        // SAFETY: it is a system call on a number.
+        unsafe { libc::syscall(libc::SYS_fcntl, far.raw(), libc::F_SETFL, 0) };
         work(&far);
         // SAFETY: the copy ends here; nothing of the agent is run or dropped in it.
         unsafe { libc::_exit(0) }
@@ -80,11 +84,14 @@ mod tests {
 
     use super::*;
 
+    /// More than a socket holds.
+    const LONG: usize = 1 << 20;
+
     #[test]
     fn a_copy_tells_and_ends() {
         let poll = Poll::new().unwrap();
         let helper = Helper::start(&poll, Token(0), None, &mut |socket| {
-            let _ = socket.send(b"done");
+            let _ = socket.send(&[b'x'; LONG]);
         });
         let helper = helper.unwrap();
         let (mut told, mut space) = (Vec::<u8>::new(), [0; 16]);
@@ -97,7 +104,7 @@ mod tests {
                 Err(error) => assert_eq!(error, Errno::EAGAIN),
             }
         }
-        assert_eq!(told, b"done");
+        assert!(told.len() == LONG && told.iter().all(|byte| *byte == b'x'), "all of it");
         // SAFETY: as in `read`.
         let again = unsafe { libc::waitpid(helper.process, core::ptr::null_mut(), libc::__WALL) };
         assert_eq!(Errno::result(again), Err(Errno::ECHILD), "it is gone");

@@ -73,16 +73,45 @@ pub(crate) fn ignore_closed_pipes() {
     let _ = signals.thread_block();
 }
 
-/// SIGCHLD does what it does by default. Whoever started the agent may have had it ignored, which
-/// is inherited; children that end would then be gone without a word.
-pub(crate) fn notice_ended_children() {
+/// A signal does what it does by default. Whoever started the agent may have had it ignored, which is
+/// inherited.
+pub(crate) fn reset_signal(signal: i32) {
     // The kernel's `struct sigaction` for the default: all of it zero, and its mask 8 bytes.
     let default = [0_u64; 4];
     // The C library's function is 400 bytes that nothing else needs.
     // SAFETY: the pointer is to as many bytes as the kernel reads, and no handler is installed.
     unsafe {
-        let (signal, none) = (libc::SIGCHLD, core::ptr::null_mut::<u64>());
+        let none = core::ptr::null_mut::<u64>();
         libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), none, 8_usize);
+    }
+}
+
+/// Makes a copy of this process (fork(2)), in which no signal is blocked, and which dies with this
+/// one, however that ends. Gives its number, and 0 in the copy. `end` is the signal that tells of
+/// its end, or 0.
+///
+/// # Errors
+/// There is no memory or process left.
+///
+/// # Safety
+/// The process has one thread. The copy ends by `_exit`, or by becoming another program; until then
+/// it drops nothing that is not its own.
+#[inline(never)]
+pub(crate) unsafe fn fork(end: i32) -> Result<libc::pid_t, Errno> {
+    // What the C library does beside this is for programs with threads, and 2 KB.
+    // SAFETY: the caller promises what is needed; the rest are system calls on numbers.
+    unsafe {
+        let own = libc::getpid();
+        let pid = Errno::result(libc::syscall(libc::SYS_clone, end, 0, 0, 0, 0))?;
+        if pid == 0 {
+            let _ = SigSet::empty().thread_set_mask();
+            libc::syscall(libc::SYS_prctl, libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0);
+            // It may have ended before it was told that this is to be known.
+            if libc::getppid() != own {
+                libc::_exit(0);
+            }
+        }
+        Ok(pid as libc::pid_t)
     }
 }
 
@@ -170,7 +199,7 @@ impl Iterator for Strings {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reason(pub(crate) Errno);
 
-const REASONS: [(Errno, &str); 24] = [
+const REASONS: [(Errno, &str); 26] = [
     (Errno::EPERM, "Operation not permitted"),
     (Errno::ENOENT, "No such file or directory"),
     (Errno::EIO, "Input/output error"),
@@ -183,7 +212,9 @@ const REASONS: [(Errno, &str); 24] = [
     (Errno::EINVAL, "Invalid argument"),
     (Errno::ENFILE, "Too many open files in system"),
     (Errno::EMFILE, "Too many open files"),
+    (Errno::EFBIG, "File too large"),
     (Errno::ENOSPC, "No space left on device"),
+    (Errno::ESPIPE, "Is a pipe"),
     (Errno::EROFS, "Read-only file system"),
     (Errno::EPIPE, "Broken pipe"),
     (Errno::ENAMETOOLONG, "File name too long"),

@@ -3,7 +3,10 @@
 //! They are blocked and read from a signalfd, so that no handler ever interrupts a system call.
 //! SIGPIPE is not here: it is blocked for good when the program starts.
 
+use core::mem::MaybeUninit;
+
 use nix::errno::Errno;
+use nix::libc;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
@@ -23,6 +26,17 @@ pub(super) enum Request {
     Dump,
     /// SIGCHLD: a program has ended, or several have.
     Child,
+}
+
+/// Whether a signal that ends the agent waits to be taken. It goes on waiting.
+pub(super) fn is_told_to_end() -> bool {
+    let mut pending = MaybeUninit::zeroed();
+    // SAFETY: the system writes one set of signals, and none is in a set that is all zero.
+    let pending = unsafe {
+        libc::sigpending(pending.as_mut_ptr());
+        SigSet::from_sigset_t_unchecked(pending.assume_init())
+    };
+    pending.contains(Signal::SIGTERM) || pending.contains(Signal::SIGINT)
 }
 
 /// What is asked for by which signal; the mask admits these alone.
@@ -46,7 +60,8 @@ impl Signals {
             mask.add(signal);
         }
         mask.thread_block()?;
-        os::notice_ended_children();
+        // Ignored, it would let children that end be gone without a word.
+        os::reset_signal(libc::SIGCHLD);
         let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
         let fd = SignalFd::with_flags(&mask, flags)?;
         poll.add(&fd, token, Interest::Read)?;

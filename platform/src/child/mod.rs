@@ -18,11 +18,10 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::signal::SigSet;
 use nix::unistd::{Pid, setpgid, write};
 
 use crate::http::Page;
-use crate::os::Strings;
+use crate::os::{self, Strings};
 use crate::text::parts;
 
 pub(crate) use task::{Limits, Task};
@@ -41,6 +40,9 @@ const PATH_BYTES: usize = 4_096;
 /// What `exec` failing is told with, as env(1) and shells do.
 const NOT_FOUND: i32 = 127;
 const NOT_EXECUTABLE: i32 = 126;
+
+/// The last of all signals.
+const LAST_SIGNAL: i32 = 64;
 
 /// How a program is started.
 #[derive(Clone, Copy, Debug)]
@@ -73,23 +75,25 @@ fn spawn(program: &Program<'_>) -> Result<(Pid, OwnedFd), Errno> {
     unsafe { libc::syscall(libc::SYS_fcntl, output.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };
     // The pipe is new and takes all of it at once.
     write(&input, &program.input[..program.input.len().min(INPUT_BYTES)])?;
-    // What the C library does beside this is for programs with threads, and 2 KB.
-    // SAFETY: it is fork(2): the new process has a copy of all memory, and the agent has one
-    // thread. In that copy nothing but system calls is done until a program takes its place.
-    let pid = Errno::result(unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) })?;
-    let pid = Pid::from_raw(pid as i32);
+    // SAFETY: the agent has one thread. In the copy nothing but system calls is done until a program
+    // takes its place.
+    let pid = Pid::from_raw(unsafe { os::fork(libc::SIGCHLD)? });
     // Both processes do it, so that whoever goes on first can count on it.
     let _ = setpgid(pid, pid);
     if pid.as_raw() != 0 {
         return Ok((pid, output));
     }
-    let _ = SigSet::empty().thread_set_mask();
+    for signal in 1..=LAST_SIGNAL {
+        os::reset_signal(signal);
+    }
     // SAFETY: these are system calls on numbers. What comes after them ends this process, and runs
     // nothing that belongs to the agent.
     unsafe {
-        libc::syscall(libc::SYS_prctl, libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0);
         libc::dup2(stdin.as_raw_fd(), libc::STDIN_FILENO);
         libc::dup2(stdout.as_raw_fd(), libc::STDOUT_FILENO);
+        // Whoever started the agent may have left others open. Where there is no such call (before
+        // Linux 5.9), the program inherits those.
+        libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0);
         libc::_exit(execute(&argv, &envp, program.environment.variable("PATH")))
     }
 }
