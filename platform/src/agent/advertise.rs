@@ -87,7 +87,9 @@ pub(super) fn choose(known: &Known<'_>) -> Result<Choice, NoChoice> {
 }
 
 fn choose_with(known: &Known<'_>, route: Route<'_>) -> Result<Choice, NoChoice> {
-    let seeds = known.seeds;
+    // A machine's own name may lead to a loopback address and nowhere else: that is no way to others.
+    let is_near = known.seeds.iter().all(|seed| is_loopback(*seed));
+    let seeds = if is_near && known.named { &[] } else { known.seeds };
     let host = match known.given {
         Some(given) => given,
         None if !is_wildcard(known.bound) => known.bound,
@@ -102,19 +104,20 @@ fn choose_with(known: &Known<'_>, route: Route<'_>) -> Result<Choice, NoChoice> 
     }
     let port = known.given.map_or(0, |given| given.port());
     let port = if port == 0 { known.bound.port() } else { port };
-    let meant = is_loopback(known.bound)
-        || (!seeds.is_empty() && seeds.iter().all(|seed| is_loopback(*seed)));
+    let meant = is_loopback(known.bound) || (is_near && !seeds.is_empty());
     let guessed =
-        known.named && seeds.is_empty() && known.given.is_none() && is_wildcard(known.bound);
+        known.named && known.seeds.is_empty() && known.given.is_none() && is_wildcard(known.bound);
     let loopback = is_loopback(host) && !meant;
     Ok(Choice { address: host.with_port(port), loopback, guessed })
 }
 
-/// The first of the targets to which there is a route. A socket without IPv6 has none to those.
+/// The first of the targets to which there is a route. A socket without IPv6 has none to those, and
+/// loopback addresses are passed over unless there are no others.
 fn first_route(targets: &[Address], v6: bool, route: Route<'_>) -> Result<Address, NoChoice> {
     let mut first_error = None;
+    let near = targets.iter().all(|target| is_loopback(*target));
     for target in targets {
-        if !v6 && target.octets_v4().is_none() {
+        if is_loopback(*target) != near || !v6 && target.octets_v4().is_none() {
             continue;
         }
         match route(*target) {
@@ -146,7 +149,7 @@ pub(super) fn is_wildcard(address: Address) -> bool {
     address.octets_v4() == Some([0; 4]) || *address.octets() == [0; 16]
 }
 
-fn is_loopback(address: Address) -> bool {
+pub(super) fn is_loopback(address: Address) -> bool {
     match address.octets_v4() {
         Some([first, ..]) => first == 127,
         None => u128::from_be_bytes(*address.octets()) == 1,
@@ -201,6 +204,8 @@ mod tests {
             (None, "[::]:7", seed, "10.0.0.9:7"),
             (None, "0.0.0.0:7", &["[fd00::1]:6434", "10.0.0.1:6434"], "10.0.0.9:7"),
             (None, "[::]:7", &["[fd00::1]:6434", "10.0.0.1:6434"], "10.0.0.9:7"),
+            (None, "[::]:7", &["127.0.1.1:6434", "10.0.0.1:6434"], "10.0.0.9:7"),
+            (None, "[::]:7", &["[::1]:6434", "127.0.0.1:6434"], "[::1]:7"),
             (None, "[::]:7", &[], "198.51.100.9:7"),
         ] {
             assert_eq!(chosen(given, bound, seeds, true), Ok((address.into(), false)), "{bound}");
@@ -214,7 +219,7 @@ mod tests {
             (None, "127.0.0.1:7", &[][..], false),
             (None, "[::1]:7", far, false),
             (None, "[::]:7", near, false),
-            (None, "[::]:7", far, true),
+            (None, "[::]:7", far, false),
             (None, "[::]:7", &[], true),
             (Some("127.0.0.1:0"), "[::]:7", &[], true),
             (Some("127.0.0.1:0"), "[::]:7", near, false),
@@ -266,6 +271,9 @@ mod tests {
             (Some("203.0.113.5:9"), "[::]:7", &[], "203.0.113.5:9", false),
             (None, "[::]:7", &["10.0.0.1:6434"], "10.0.0.9:7", false),
             (None, "[::]:7", &["[fd00::1]:6434"], "198.51.100.9:7", false),
+            // The machine's own name, with what a hosts file has for it.
+            (None, "[::]:7", &["127.0.1.1:6434"], "198.51.100.9:7", false),
+            (None, "[::]:7", &["127.0.1.1:6434", "10.0.0.1:6434"], "10.0.0.9:7", false),
         ] {
             let seeds: Vec<_> = seeds.iter().map(|s| address(s)).collect();
             let (given, bound) = (given.map(address), address(bound));

@@ -84,6 +84,11 @@ impl Finder {
         self.resolver.poll_timeout().unwrap_or(self.again)
     }
 
+    /// Whether there are names that have not had their turn.
+    pub(super) fn is_looking(&self) -> bool {
+        self.name.is_some()
+    }
+
     /// Looks everything up again now.
     pub(super) fn hurry(&mut self) {
         self.again = Instant::ZERO;

@@ -6,7 +6,7 @@ use super::advertise;
 use super::finder::Finder;
 use super::join_file::JoinFile;
 use super::state_dir::StateDir;
-use super::{Settings, Stopped, runs_already};
+use super::{Settings, Stopped, runs_already, signals};
 use crate::files::FILE_BYTES;
 use crate::os::{self, Slot};
 use crate::poll::{Events, Poll, Token};
@@ -58,20 +58,23 @@ impl Joining {
         Ok(Self { seeds, finder, file, state, bound, leaving: false, token })
     }
 
-    /// Waits for the first address, if there is none yet and names are to be looked up. A signal
-    /// ends it, too.
-    pub(super) fn find_first(&mut self, poll: &mut Poll, signals: Token) {
+    /// Waits for the first address of others, if names are to be looked up; for one of this machine
+    /// alone if that is all that they lead to. Being told to end ends it, too.
+    pub(super) fn find_first(&mut self, poll: &mut Poll) {
         let mut events = Events::new();
         let deadline = os::now() + FIRST_ADDRESS_WAIT;
-        while self.seeds.has_names() && self.seeds.addresses().is_empty() {
+        while self.seeds.has_names() {
             let now = os::now();
             self.finder.run(now, poll, self.seeds, true);
+            let found = self.seeds.addresses();
+            let is_done = found.iter().any(|seed| !advertise::is_loopback(*seed))
+                || !(found.is_empty() || self.finder.is_looking());
+            if is_done || now >= deadline || signals::is_told_to_end() {
+                return;
+            }
             let due = self.finder.poll_timeout().min(deadline);
             // Interrupted, it goes on.
             let _ = poll.wait(&mut events, Some(due.since(now)));
-            if now >= deadline || events.iter().any(|event| event.token() == signals) {
-                return;
-            }
         }
     }
 
@@ -97,7 +100,7 @@ impl Joining {
             }
             self.finder.run(now, poll, self.seeds, alone);
             if let Some(state) = &mut self.state
-                && state.run(now, poll, self.token, node)
+                && state.run(now, poll, self.token, node, alone)
             {
                 self.seeds.set_addresses(Source::Peers, &state.peers);
             }

@@ -123,7 +123,7 @@ fn prepare(settings: &Settings, seeds: &'static mut Seeds) -> Result<Driver, Sto
     let mut joining = Joining::new(seeds, settings, bound, NAMES)?;
     let given = settings.advertise;
     if given.is_none() && advertise::is_wildcard(bound) {
-        joining.find_first(&mut poll, SIGNALS);
+        joining.find_first(&mut poll);
     }
     let (found, named) = (joining.seeds.addresses(), joining.seeds.has_names());
     let known = advertise::Known { given, bound, v6: udp.is_v6(), seeds: &found, named };
