@@ -15,7 +15,7 @@ use crate::text::parse_number;
 /// How often it is told how the agent is, without a watchdog.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// After how long one tries again when the manager's socket is full.
+/// After how long one tries again when the manager's socket is full, or gone.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// What the manager is told, by how the node is. That it is ready is repeated, which changes
@@ -40,6 +40,8 @@ pub(super) struct Manager {
     pause: Duration,
     /// Which message it got last.
     told: usize,
+    /// What it got last was nothing, as the log has told.
+    failed: bool,
     due: Instant,
 }
 
@@ -50,8 +52,8 @@ impl Manager {
             None | Some(0) => PAUSE,
             Some(us) => PAUSE.min(Duration::from_micros(us / 2)),
         };
-        let address = environment.variable("NOTIFY_SOCKET");
-        Self { address, pause, told: JOINING, due: Instant::ZERO }
+        let address = environment.variable("NOTIFY_SOCKET").filter(|address| !address.is_empty());
+        Self { address, pause, told: JOINING, failed: false, due: Instant::ZERO }
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due.
@@ -74,18 +76,23 @@ impl Manager {
         if self.due > now && self.told == message {
             return;
         }
-        self.due = now + self.pause;
-        match send(address, MESSAGES[message].as_bytes()) {
-            Ok(()) => self.told = message,
-            Err(Errno::EAGAIN) => self.due = now + RETRY,
-            Err(error) => {
-                let error = Reason(error);
-                say(
-                    Level::Warn,
-                    format_args!("event=notify_failed note=\"NOTIFY_SOCKET: {error}\""),
-                );
-                self.address = None;
-            }
+        let sent = send(address, MESSAGES[message].as_bytes());
+        if let Err(error) = sent
+            && error != Errno::EAGAIN
+            && !self.failed
+        {
+            let error = Reason(error);
+            say(
+                Level::Warn,
+                format_args!("event=notify_failed note=\"NOTIFY_SOCKET={address}: {error}\""),
+            );
+            self.failed = true;
+        }
+        if sent.is_ok() {
+            (self.told, self.failed) = (message, false);
+            self.due = now + self.pause;
+        } else {
+            self.due = now + RETRY.min(self.pause);
         }
     }
 }

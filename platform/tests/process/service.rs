@@ -114,6 +114,24 @@ fn a_manager_that_is_not_there_is_no_obstacle() {
     }
 }
 
+/// It may be started anew; what feeds its watchdog goes on.
+#[test]
+fn a_manager_that_comes_back_is_told_again() {
+    let directory = Directory::new();
+    let path = directory.path("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    let watchdog = [("WATCHDOG_USEC", "400000".to_string())];
+    let agent = Agent::start(&started_by(path.to_str().unwrap(), &watchdog));
+    until(&manager, "joined");
+    std::fs::remove_file(&path).unwrap();
+    drop(manager);
+    let note = format!("NOTIFY_SOCKET={}: No such file or directory", path.display());
+    agent.logged(&["warn event=notify_failed", &note]);
+    let manager = UnixDatagram::bind(&path).unwrap();
+    assert_eq!(next(&manager), ("joined".into(), vec!["READY=1".into(), "WATCHDOG=1".into()]));
+    assert_eq!(agent.log().matches("notify_failed").count(), 1);
+}
+
 /// A manager that is slow to read is told as soon as it reads.
 #[test]
 fn a_manager_that_does_not_read_is_told_later() {
