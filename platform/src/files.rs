@@ -6,9 +6,9 @@ use std::os::fd::OwnedFd;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
-use nix::unistd::read;
+use nix::unistd::{Whence, lseek, read};
 
-/// What is read of a file; of one that is longer, the beginning counts.
+/// What is read of a file; of one that is longer, the lines at its beginning count.
 pub(crate) const FILE_BYTES: usize = 65_536;
 
 /// Reads the beginning of a file, as much as there is room for. One that would keep its reader
@@ -19,10 +19,13 @@ pub(crate) const FILE_BYTES: usize = 65_536;
 #[inline(never)]
 pub(crate) fn read_file<'a>(path: &str, space: &'a mut [u8]) -> Result<&'a [u8], Errno> {
     let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
-    read_all(open(c_path(path, &mut [0; PATH_BYTES])?, flags, Mode::empty())?, space)
+    let file = open(c_path(path, &mut [0; PATH_BYTES])?, flags, Mode::empty())?;
+    // A pipe has no place to be at; without a writer it would pass for an empty file.
+    lseek(&file, 0, Whence::SeekSet)?;
+    read_all(file, space)
 }
 
-/// Reads what an open file has, as much as there is room for.
+/// Reads what an open file has, or the whole lines that there is room for.
 ///
 /// # Errors
 /// Those of read(2).
@@ -31,10 +34,15 @@ pub(crate) fn read_all(file: OwnedFd, space: &mut [u8]) -> Result<&[u8], Errno> 
     let mut len = 0;
     loop {
         match read(&file, &mut space[len..])? {
-            0 => return Ok(&space[..len]),
+            0 => break,
             n => len += n,
         }
     }
+    if len == space.len() {
+        // A line that was cut could mean another thing.
+        len = space.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
+    }
+    Ok(&space[..len])
 }
 
 /// The longest path of a file and its end, bytes.
@@ -120,8 +128,11 @@ mod tests {
     #[test]
     fn files_are_read_from_their_beginning() {
         let mut space = [0; 8];
-        let root = read_file("/proc/self/cmdline", &mut space).expect("a file");
-        assert_eq!(root.len(), 8);
+        // Of the first line there is no room for all of it.
+        assert_eq!(read_file("/proc/self/status", &mut space), Ok(&[][..]));
+        let mut space = [0; 32];
+        let status = read_file("/proc/self/status", &mut space).expect("a file");
+        assert!(status.starts_with(b"Name:\t") && status.len() < 32, "{status:?}");
         assert_eq!(read_file("/proc/self/none", &mut space), Err(Errno::ENOENT));
         assert_eq!(read_file("/proc/self", &mut space), Err(Errno::EISDIR));
         assert_eq!(read_file(&"x".repeat(1_024), &mut space), Err(Errno::ENAMETOOLONG));

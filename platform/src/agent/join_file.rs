@@ -11,13 +11,14 @@ use crate::os::{Reason, Slot};
 use crate::poll::{Poll, Token};
 use crate::seeds::{Seeds, Source};
 
-/// What is read of the file; of one that is longer, the beginning counts.
+/// What is read of the file; of one that is longer, the lines at its beginning count.
 const TEXT_BYTES: usize = 16_384;
 
 /// How often it is read again.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// What a helper tells of it: the number of an error, or 0 and the text.
+/// What a helper tells of it: the number of an error, or 0 and the text; or `EFBIG` and the lines
+/// that there is room for.
 type Told = [u8; 1 + TEXT_BYTES];
 static TOLD: Slot<Told> = Slot::new([0; 1 + TEXT_BYTES]);
 
@@ -89,23 +90,31 @@ impl JoinFile {
         if is_new == self.last {
             return;
         }
-        if *error == 0 {
-            return seeds.set_lines(Source::File, text);
+        let reason = Errno::from_raw((*error).into());
+        let what = if reason == Errno::EFBIG {
+            "longer than 16 KiB, only the beginning is read"
+        } else {
+            "cannot be read, is tried again"
+        };
+        if *error != 0 {
+            let (path, reason) = (self.path, Reason(reason));
+            say(Level::Warn, format_args!("join_file={path} note=\"{what}: {reason}\""));
         }
-        let (path, reason) = (self.path, Reason(Errno::from_raw((*error).into())));
-        say(
-            Level::Warn,
-            format_args!("join_file={path} note=\"cannot be read, is tried again: {reason}\""),
-        );
+        if *error == 0 || reason == Errno::EFBIG {
+            seeds.set_lines(Source::File, text);
+        }
     }
 }
 
 fn read(path: &str, told: &mut Told) -> usize {
     let (error, text) = told.split_at_mut(1);
-    match read_file(path, text) {
-        Ok(text) => {
-            error[0] = 0;
-            1 + text.len()
+    text[TEXT_BYTES - 1] = 0;
+    let read = read_file(path, text).map(<[u8]>::len);
+    match read {
+        Ok(len) => {
+            // The last place is only used by what is too long.
+            error[0] = if text[TEXT_BYTES - 1] == 0 { 0 } else { Errno::EFBIG as u8 };
+            1 + len
         }
         // All numbers of errors are below 134.
         Err(reason) => {

@@ -108,14 +108,17 @@ impl Seeds {
 
     /// Replaces what a source has named by these lines: an address or a name in each, with a port
     /// if it is not 6434. Empty lines and what follows a `#` are passed over; what is none of these
-    /// is named in the log and passed over.
+    /// is named in the log and passed over. A text with nothing else, such as that of an error,
+    /// changes nothing.
     pub fn set_lines(&mut self, source: Source, text: &[u8]) {
         self.unsee(source, 0);
         self.names
             .iter_mut()
             .filter(|name| name.source == source)
             .for_each(|name| name.seen = false);
-        lines::read(text, source, &mut |target| self.add(source, target));
+        if !lines::read(text, source, &mut |target| self.add(source, target)) {
+            return;
+        }
         self.settle(source, 0);
         let mut at = 0;
         while let Some(name) = self.names.get(at) {

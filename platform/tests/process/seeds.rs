@@ -1,8 +1,11 @@
 //! Where else seeds come from: a file; and whom an agent listens to.
 
 use std::fs;
+use std::path::Path;
 
 use nix::sys::signal::Signal;
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 
 use crate::harness::{Agent, Directory, Options, eventually, has_seeds, midge, one_view, stderr};
 
@@ -70,6 +73,7 @@ fn a_join_file_of_any_length_and_content() {
     let agent = Agent::start(&with(&[format!("--join-file={}", path.display())]));
     one_view(&[&agent, &first]);
     agent.logged(&["seeds=join-file more_lines_ignored="]);
+    agent.logged(&["warn join_file=", "longer than 16 KiB", "File too large"]);
     assert_eq!(agent.get("/v1/status").unwrap()["health"], 0);
     // It is the same each time it is read; so it is not said again.
     agent.signal(Signal::SIGUSR1);
@@ -78,6 +82,52 @@ fn a_join_file_of_any_length_and_content() {
     let output = midge(&["agent", "--join-file", ""]);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).starts_with("midge: --join-file: `` is no path"));
+}
+
+/// Half an address would be another one.
+#[test]
+fn a_join_file_that_is_too_long_ends_with_a_line() {
+    let directory = Directory::new();
+    let path = directory.path("seeds");
+    let mut text = format!("127.0.0.1:9\n#{}\n", "x".repeat(16_384 - 24));
+    text.push_str("127.0.0.123\n");
+    assert!(text[..16_384].ends_with("\n127.0.0.12"));
+    fs::write(&path, text).unwrap();
+    let agent = Agent::start(&with(&[format!("--join-file={}", path.display())]));
+    agent.logged(&["joining 1 seed: 127.0.0.1:9"]);
+}
+
+/// Neither makes a node the first one of a cluster, nor does it take seeds from one that has some.
+#[test]
+fn what_is_no_list_changes_nothing() {
+    let directory = Directory::new();
+    let path = directory.path("seeds");
+    fs::write(&path, "Error: no credentials\n\x00\x01\n").unwrap();
+    let pipe = directory.path("pipe");
+    mkfifo(&pipe, Mode::S_IRWXU).unwrap();
+    let file = |path: &Path| with(&[format!("--join-file={}", path.display())]);
+    let waiting = Agent::start(&file(&path));
+    waiting.logged(&["warn seeds=join-file note=\"no line names a host"]);
+    let piped = Agent::start(&file(&pipe));
+    piped.logged(&["warn join_file=", "cannot be read, is tried again: Is a pipe"]);
+    let told = Agent::start(&with(&["--join-cmd=echo Error: no credentials".into()]));
+    told.logged(&["warn seeds=join-cmd note=\"no line names a host"]);
+    for agent in [&waiting, &piped, &told] {
+        assert_eq!(agent.get("/v1/status").unwrap()["joined"], false, "{}", agent.log());
+    }
+    let first = Agent::start(&Options::default());
+    fs::write(&path, format!("{}\n", first.addr())).unwrap();
+    waiting.signal(Signal::SIGHUP);
+    one_view(&[&waiting, &first]);
+    fs::write(&path, "Error: no credentials\n").unwrap();
+    waiting.signal(Signal::SIGHUP);
+    eventually("it is read again", || {
+        match waiting.log().matches("no line names a host").count() {
+            2 => Ok(()),
+            count => Err(format!("{count}")),
+        }
+    });
+    has_seeds(&waiting, &[&first]);
 }
 
 #[test]
