@@ -35,6 +35,9 @@ const FILE_BYTES: usize = 1_024;
 /// How often the file is written at most.
 const PAUSE: Duration = Duration::from_secs(60);
 
+/// How soon after there are others it is written when it names nobody.
+const FIRST_PAUSE: Duration = Duration::from_secs(2);
+
 const NAME: &CStr = c"peers";
 const NEW_NAME: &CStr = c"peers.new";
 
@@ -43,6 +46,7 @@ const NEW_NAME: &CStr = c"peers.new";
 enum Other {
     Cluster,
     Machine,
+    Program,
 }
 
 impl fmt::Display for Other {
@@ -52,6 +56,10 @@ impl fmt::Display for Other {
             Self::Machine => {
                 "it is of another machine: was its disk cloned? To start anew here, remove the \
                  file `peers` in it"
+            }
+            Self::Program => {
+                "the file `peers` in it is not of midge, and would be overwritten; give another \
+                 directory"
             }
         })
     }
@@ -115,18 +123,21 @@ impl StateDir {
     }
 
     /// Takes what the file says. Lines that make no sense are named and passed over. Says whose it
-    /// is if it is not this agent's.
+    /// is if it is not this agent's; one that is not empty names its cluster first.
     fn read(&mut self, text: &[u8]) -> Option<Other> {
-        let mut other = None;
+        let mut other = (!text.is_empty()).then_some(Other::Program);
         each_line(text, &mut |number, mut line| {
             let word = next_word(&mut line);
             let value = next_word(&mut line);
             match word {
-                "cluster" if value == self.cluster => {}
+                "cluster" if value == self.cluster => {
+                    other = other.filter(|other| *other != Other::Program);
+                }
                 "cluster" => other = Some(Other::Cluster),
                 "machine" => {
                     let machine = parse_hex(value).unwrap_or(0) as u32;
                     if ![machine, self.machine].contains(&0) && machine != self.machine {
+                        other = other.filter(|other| *other == Other::Cluster);
                         other = other.or(Some(Other::Machine));
                     }
                 }
@@ -135,10 +146,12 @@ impl StateDir {
                         // There are never more than there is room for.
                         let _ = self.peers.push(peer);
                     }
-                    _ => say(
+                    _ if other.is_none() => say(
                         Level::Warn,
                         format_args!("state_dir={} line={number} note=\"ignored\"", self.path),
                     ),
+                    // All of it is.
+                    _ => {}
                 },
             }
         });
@@ -150,15 +163,20 @@ impl StateDir {
         self.due
     }
 
-    /// Does what is due or has come. Says whether there are other peers than before.
+    /// Does what is due or has come; `alone`: there is nobody yet, or any more. Says whether there
+    /// are other peers than before.
     pub(super) fn run<const N: usize>(
         &mut self,
         now: Instant,
         poll: &Poll,
         token: Token,
         node: &Node<N>,
+        alone: bool,
     ) -> bool {
         self.hear();
+        if !alone && self.peers.is_empty() {
+            self.due = self.due.min(now + FIRST_PAUSE);
+        }
         if now < self.due {
             return false;
         }
@@ -340,11 +358,15 @@ mod tests {
             (b"cluster default\nmachine 8\n", Other::Machine),
             (b"machine 8\ncluster other\n", Other::Cluster),
             (b"cluster\n", Other::Cluster),
+            (b"machine 8\ncluster default\n", Other::Machine),
+            (b"alice\nbob secret\n", Other::Program),
+            (b"machine 7\n10.0.0.2:6434\n", Other::Program),
         ] {
             assert_eq!(state().read(text), Some(other));
         }
         // Where one of the two is not known, nothing speaks against it.
-        assert_eq!(state().read(b"machine 0\nmachine\n"), None);
+        assert_eq!(state().read(b"cluster default\nmachine 0\nmachine\n"), None);
+        assert_eq!(state().read(b""), None);
         let mut unknown = state();
         unknown.machine = 0;
         assert_eq!(unknown.read(b"cluster default\nmachine 8\n"), None);

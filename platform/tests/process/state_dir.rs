@@ -48,10 +48,10 @@ fn who_was_there_last_is_found_again() {
     let state = directory.path("state");
     let seed = Agent::start(&Options::default());
     fs::create_dir(&state).unwrap();
-    fs::write(state.join("peers"), format!("garbage\n{}\n", seed.addr())).unwrap();
+    fs::write(state.join("peers"), format!("cluster test\ngarbage\n{}\n", seed.addr())).unwrap();
     // It was told nobody, and joins nevertheless.
     let mut agent = Agent::start(&with(&state));
-    agent.logged(&["warn state_dir=", " line=1 note=\"ignored\""]);
+    agent.logged(&["warn state_dir=", " line=2 note=\"ignored\""]);
     one_view(&[&seed, &agent]);
     has_seeds(&agent, &[&seed]);
     // Now the file is of this cluster and machine, and nobody but its owner reads it.
@@ -105,6 +105,11 @@ fn a_directory_that_cannot_be_had() {
     fs::create_dir(closed.join("peers")).unwrap();
     refused(&closed, &[], &["cannot read the file `peers` in it: Is a directory"]);
     assert_eq!(fs::read(&file).unwrap(), b"precious");
+    let other = directory.path("other");
+    fs::create_dir(&other).unwrap();
+    fs::write(other.join("peers"), "precious").unwrap();
+    refused(&other, &[], &["`peers` in it is not of midge", "give another directory"]);
+    assert_eq!(fs::read(other.join("peers")).unwrap(), b"precious");
     let output = midge(&["agent", "--state-dir", ""]);
     assert_eq!(output.status.code(), Some(2));
 }
@@ -135,6 +140,23 @@ fn a_disk_that_is_full_or_read_only() {
     drop(unmount);
 }
 
+/// Of one process: those that it has started and that are there.
+fn children(pid: u32) -> Vec<String> {
+    let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    text.split_whitespace().map(String::from).collect()
+}
+
+/// An agent that is not there for long leaves to the next one who was there.
+#[test]
+fn the_first_peers_are_written_soon() {
+    let directory = Directory::new();
+    let state = directory.path("state");
+    let seed = Agent::start(&Options::default());
+    let agent = Agent::start(&Options { join: vec![seed.addr().into()], ..with(&state) });
+    one_view(&[&seed, &agent]);
+    assert_eq!(peers(&state, 1), [seed.addr()]);
+}
+
 /// Writing waits for somebody to read the pipe, as for a disk that is stalled: the loop does not.
 #[test]
 fn a_disk_that_is_stalled_holds_nothing_up() {
@@ -158,11 +180,21 @@ fn a_disk_that_is_stalled_holds_nothing_up() {
     }
     assert!(!state.join("peers").exists(), "it is still waiting");
     // What hangs keeps neither the port, nor the API's socket, nor the directory from the next one.
+    let helpers = children(agent.pid());
+    assert_eq!(helpers.len(), 1);
     agent.crash();
+    eventually("the helper is gone", || {
+        let path = format!("/proc/{}/stat", helpers[0]);
+        match fs::read_to_string(path) {
+            // What nobody waits for may stay as a zombie for a while.
+            Ok(stat) if !stat.contains(") Z ") => Err(stat),
+            _ => Ok(()),
+        }
+    });
     let bind = agent.addr().to_string();
     let next = Agent::start(&Options { bind, api: Some(agent.api().into()), ..with(&state) });
     assert_eq!(next.addr(), agent.addr());
-    // Both of them would wait for ever.
+    // The next one has a helper of its own, which would wait for ever.
     drop(OpenOptions::new().read(true).open(&pipe).unwrap());
 }
 
