@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::isatty;
 
-use super::options::{self, Options};
+use super::options::{Flag, Options};
 use super::response::{Broken, Response, Sink, Source, error_text};
 use super::{Failure, write};
 use crate::api::{DEFAULT_PORT, parse_target};
@@ -34,12 +34,12 @@ const CLEAR_SCREEN: &[u8] = b"\x1b[H\x1b[2J";
 pub(super) fn members(options: &Options) -> Result<(), Failure> {
     let mut space = [0; REQUEST_BYTES];
     let mut path = Page::new(&mut space);
-    path.push(if options.has(options::QUIET) { b"/v1/members?quiet=1" } else { b"/v1/members?" });
-    if let Some(states) = options.last(options::STATE) {
+    path.push(if options.has(Flag::Quiet) { b"/v1/members?quiet=1" } else { b"/v1/members?" });
+    if let Some(states) = options.last(Flag::State) {
         argument(&mut path, "&state=", states.text);
     }
     let mut name = "&tag=";
-    options.items(options::TAG, &mut |tag| {
+    options.values(Flag::Tag, &mut |tag| {
         // MIDGE_TAG has the tags of the agent itself.
         if !tag.from_environment {
             argument(&mut path, core::mem::replace(&mut name, ","), tag.text);
@@ -58,10 +58,10 @@ pub(super) fn events(options: &Options) -> Result<(), Failure> {
     let mut space = [0; REQUEST_BYTES];
     let mut path = Page::new(&mut space);
     path.push(b"/v1/events?");
-    if let Some(since) = options.last(options::SINCE) {
+    if let Some(since) = options.last(Flag::Since) {
         argument(&mut path, "since=", since.text);
     }
-    let accept = if options.has(options::JSON) { JSON } else { TEXT };
+    let accept = if options.has(Flag::Json) { JSON } else { TEXT };
     // An empty line says only that the agent is alive.
     let mut at_start = true;
     ask(options, "GET", format_args!("{}", text(&path)?), accept, &mut |piece| {
@@ -127,7 +127,7 @@ fn text<'p>(path: &'p Page<'_>) -> Result<&'p str, Failure> {
 }
 
 pub(super) fn status(options: &Options) -> Result<(), Failure> {
-    if options.has(options::CHECK) {
+    if options.has(Flag::Check) {
         return check(options);
     }
     show(options, "/v1/status")
@@ -153,7 +153,7 @@ pub(super) fn leave(options: &Options) -> Result<(), Failure> {
 
 /// `--cluster`, or the default.
 pub(super) fn cluster(options: &Options) -> Result<&'static str, Failure> {
-    let Some(value) = options.last(options::CLUSTER) else { return Ok("default") };
+    let Some(value) = options.last(Flag::Cluster) else { return Ok("default") };
     validate_cluster(value.text)
         .map_err(|error| Failure::usage(format_args!("{value}: {error}")))?;
     Ok(value.text)
@@ -161,7 +161,7 @@ pub(super) fn cluster(options: &Options) -> Result<&'static str, Failure> {
 
 /// `--api`, or where the socket of that cluster may be by default.
 pub(super) fn api_paths(options: &Options, cluster: &'static str) -> Result<SocketPaths, Failure> {
-    match options.last(options::API) {
+    match options.last(Flag::Api) {
         Some(value) if value.text.is_empty() => {
             Err(Failure::usage(format_args!("{value} is not the path of a socket")))
         }
@@ -175,8 +175,8 @@ const JSON: &str = "application/json";
 
 /// Prints what the agent answers, again and again if asked to.
 fn show(options: &Options, path: &str) -> Result<(), Failure> {
-    let accept = if options.has(options::JSON) { JSON } else { TEXT };
-    let watch = options.has(options::WATCH);
+    let accept = if options.has(Flag::Json) { JSON } else { TEXT };
+    let watch = options.has(Flag::Watch);
     // Cleared is a terminal; what is read by a program gets an empty line in between.
     let clear = watch && isatty(os::stdout()) == Ok(true);
     let mut before: &[u8] = if clear { CLEAR_SCREEN } else { b"" };

@@ -37,45 +37,52 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    fn failed(what: fmt::Arguments<'_>) -> Self {
+    /// Says what was wrong.
+    #[inline(never)]
+    fn because(self, what: fmt::Arguments<'_>) -> Self {
         complain(what);
-        Self::Failed
+        self
+    }
+
+    fn failed(what: fmt::Arguments<'_>) -> Self {
+        Self::Failed.because(what)
     }
 
     fn usage(what: fmt::Arguments<'_>) -> Self {
-        complain(what);
-        Self::Usage
+        Self::Usage.because(what)
     }
 
     fn unreachable(what: fmt::Arguments<'_>) -> Self {
-        complain(what);
-        Self::Unreachable
+        Self::Unreachable.because(what)
     }
 }
 
 struct Command {
     name: &'static str,
     help: help::Text,
-    flags: &'static [&'static Flag],
+    flags: &'static [Flag],
     operands: Operands,
     run: fn(&Options) -> Result<(), Failure>,
 }
 
 /// The arguments of a command that are no options.
 struct Operands {
-    least: usize,
-    most: usize,
+    least: u8,
+    most: u8,
     /// One of them, with its article.
     what: &'static str,
 }
 
 const NONE: Operands = Operands { least: 0, most: 0, what: "" };
 
+/// As many as there are.
+const MANY: u8 = u8::MAX;
+
 /// What commands that only show something take.
-const SHOW: &[&Flag] = &[options::JSON, options::WATCH, options::CLUSTER, options::API];
+const SHOW: &[Flag] = &[Flag::Json, Flag::Watch, Flag::Cluster, Flag::Api];
 
 /// What commands that change something take.
-const ASK: &[&Flag] = &[options::CLUSTER, options::API];
+const ASK: &[Flag] = &[Flag::Cluster, Flag::Api];
 
 const COMMANDS: [Command; 12] = [
     Command {
@@ -89,13 +96,13 @@ const COMMANDS: [Command; 12] = [
         name: "members",
         help: help::MEMBERS,
         flags: &[
-            options::QUIET,
-            options::STATE,
-            options::TAG,
-            options::JSON,
-            options::WATCH,
-            options::CLUSTER,
-            options::API,
+            Flag::Quiet,
+            Flag::State,
+            Flag::Tag,
+            Flag::Json,
+            Flag::Watch,
+            Flag::Cluster,
+            Flag::Api,
         ],
         operands: NONE,
         run: client::members,
@@ -103,14 +110,14 @@ const COMMANDS: [Command; 12] = [
     Command {
         name: "status",
         help: help::STATUS,
-        flags: &[options::JSON, options::WATCH, options::CHECK, options::CLUSTER, options::API],
+        flags: &[Flag::Json, Flag::Watch, Flag::Check, Flag::Cluster, Flag::Api],
         operands: NONE,
         run: client::status,
     },
     Command {
         name: "events",
         help: help::EVENTS,
-        flags: &[options::SINCE, options::JSON, options::CLUSTER, options::API],
+        flags: &[Flag::Since, Flag::Json, Flag::Cluster, Flag::Api],
         operands: NONE,
         run: client::events,
     },
@@ -119,21 +126,21 @@ const COMMANDS: [Command; 12] = [
         name: "join",
         help: help::JOIN,
         flags: ASK,
-        operands: Operands { least: 1, most: usize::MAX, what: "an address" },
+        operands: Operands { least: 1, most: MANY, what: "an address" },
         run: client::join,
     },
     Command {
         name: "forget",
         help: help::FORGET,
         flags: ASK,
-        operands: Operands { least: 1, most: usize::MAX, what: "a member" },
+        operands: Operands { least: 1, most: MANY, what: "a member" },
         run: client::forget,
     },
     Command {
         name: "tag",
         help: help::TAG,
         flags: ASK,
-        operands: Operands { least: 2, most: usize::MAX, what: "a tag" },
+        operands: Operands { least: 2, most: MANY, what: "a tag" },
         run: client::tag,
     },
     Command {
@@ -147,7 +154,7 @@ const COMMANDS: [Command; 12] = [
     Command {
         name: "decode",
         help: help::DECODE,
-        flags: &[options::JSON, options::CLUSTER],
+        flags: &[Flag::Json, Flag::Cluster],
         operands: Operands { least: 0, most: 1, what: "" },
         run: decode::decode,
     },
@@ -156,36 +163,37 @@ const COMMANDS: [Command; 12] = [
 
 /// Runs the program and returns its exit status.
 pub(crate) fn run(mut arguments: Strings, environment: Strings) -> c_int {
-    let mut see = "";
-    let result = match command(&mut arguments) {
-        Ok(Some(command)) => {
-            see = command.name;
+    let mut see = ["", ""];
+    let result = command(&mut arguments).and_then(|command| match command {
+        Some(command) => {
+            see = [" ", command.name];
             execute(command, arguments, environment)
         }
-        Ok(None) => show_help(arguments),
-        Err(failure) => Err(failure),
-    };
-    match result {
-        Ok(()) => 0,
-        Err(failure) => {
-            if failure == Failure::Usage {
-                let space = if see.is_empty() { "" } else { " " };
-                logger::print(format_args!("see: midge{space}{see} --help"));
-            }
-            failure as c_int
-        }
+        None => show_help(&mut arguments),
+    });
+    let Err(failure) = result else { return 0 };
+    if failure == Failure::Usage {
+        let [space, see] = see;
+        logger::print(format_args!("see: midge{space}{see} --help"));
+    }
+    failure as c_int
+}
+
+/// The next argument, if there is one.
+fn word(arguments: &mut Strings) -> Result<Option<&'static str>, Failure> {
+    match arguments.next().map(|word| word.to_str()).transpose() {
+        Ok(word) => Ok(word),
+        Err(_) => Err(Failure::usage(format_args!("an argument is not UTF-8"))),
     }
 }
 
 /// The command that is asked for; `None` for help.
 fn command(arguments: &mut Strings) -> Result<Option<&'static Command>, Failure> {
-    let name = arguments.next().map(|name| name.to_str());
-    let name = match name {
+    let name = match word(arguments)? {
         None => return Err(Failure::usage(format_args!("no command given"))),
-        Some(Err(_)) => return Err(Failure::usage(format_args!("an argument is not UTF-8"))),
-        Some(Ok("help" | "--help" | "-h")) => return Ok(None),
-        Some(Ok("--version" | "-V")) => "version",
-        Some(Ok(name)) => name,
+        Some("help" | "--help" | "-h") => return Ok(None),
+        Some("--version" | "-V") => "version",
+        Some(name) => name,
     };
     if name.starts_with('-') {
         return Err(Failure::usage(format_args!(
@@ -207,25 +215,29 @@ fn execute(command: &Command, arguments: Strings, environment: Strings) -> Resul
         return print(command.help);
     }
     let Operands { least, most, what } = command.operands;
-    if let Some(excess) = options.operands().nth(most) {
-        return Err(Failure::usage(format_args!("unexpected argument `{excess}`")));
+    let mut count = 0;
+    for operand in options.operands() {
+        if count == most && most < MANY {
+            return Err(Failure::usage(format_args!("unexpected argument `{operand}`")));
+        }
+        count = count.saturating_add(1);
     }
-    if options.operands().count() < least {
+    if count < least {
         return Err(Failure::usage(format_args!("{what} is missing")));
     }
-    for name in options::unknown_variables(environment) {
+    options::unknown_variables(environment, &mut |name| {
         complain(format_args!("warning: MIDGE_{name} is set, but there is no such option"));
-    }
+    });
     (command.run)(&options)
 }
 
 /// `midge help [COMMAND]`.
-fn show_help(mut arguments: Strings) -> Result<(), Failure> {
-    match arguments.next().map(|name| name.to_str()) {
-        None | Some(Ok("--help" | "-h")) => print(help::OVERVIEW),
-        Some(Ok("joining")) => print(help::JOINING),
-        Some(name) => print(find(name.unwrap_or_default())?.help),
-    }
+fn show_help(arguments: &mut Strings) -> Result<(), Failure> {
+    print(match word(arguments)? {
+        None | Some("--help" | "-h") => help::OVERVIEW,
+        Some("joining") => help::JOINING,
+        Some(name) => find(name)?.help,
+    })
 }
 
 fn version(_: &Options) -> Result<(), Failure> {

@@ -14,63 +14,76 @@ use crate::os::Strings;
 use crate::text::{cut, parts};
 
 /// An option that a command may take.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Flag {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Flag {
+    Bind,
+    Advertise,
+    Name,
+    Period,
+    Api,
+    Http,
+    Metrics,
+    ApiGroup,
+    ApiMode,
+    OnEvent,
+    JoinCmd,
+    Log,
+    StateDir,
+    JoinFile,
+    Cluster,
+    State,
+    Since,
+    // From here on they take a list.
+    Tag,
+    Join,
+    AllowCidr,
+    Dns,
+    // From here on they take no value.
+    Json,
+    Watch,
+    Quiet,
+    Check,
+    /// Every command takes it.
+    Help,
+}
+
+/// Their names, without the dashes.
+const NAMES: &str = "bind advertise name period api http metrics api-group api-mode on-event \
+                     join-cmd log state-dir join-file cluster state since tag join allow-cidr dns \
+                     json watch quiet check help";
+
+impl Flag {
     /// Its name, without the dashes.
-    pub(crate) long: &'static str,
+    #[inline(never)]
+    pub(crate) fn name(self) -> &'static str {
+        parts(NAMES, b' ').nth(self as usize).unwrap_or_default()
+    }
+
     /// Its one-letter form.
-    pub(crate) short: Option<char>,
+    pub(crate) fn letter(self) -> Option<u8> {
+        match self {
+            Self::Quiet => Some(b'q'),
+            Self::Help => Some(b'h'),
+            _ => None,
+        }
+    }
+
     /// Whether it takes a value.
-    pub(crate) takes_value: bool,
+    pub(crate) fn takes_value(self) -> bool {
+        (self as u8) < Self::Json as u8
+    }
+
+    fn takes_list(self) -> bool {
+        self.takes_value() && self as u8 >= Self::Tag as u8
+    }
 }
-
-const fn value(long: &'static str) -> Flag {
-    Flag { long, short: None, takes_value: true }
-}
-
-const fn switch(long: &'static str, short: Option<char>) -> Flag {
-    Flag { long, short, takes_value: false }
-}
-
-pub(crate) const BIND: &Flag = &value("bind");
-pub(crate) const ADVERTISE: &Flag = &value("advertise");
-pub(crate) const NAME: &Flag = &value("name");
-pub(crate) const TAG: &Flag = &value("tag");
-pub(crate) const CLUSTER: &Flag = &value("cluster");
-pub(crate) const JOIN: &Flag = &value("join");
-pub(crate) const STATE_DIR: &Flag = &value("state-dir");
-pub(crate) const JOIN_FILE: &Flag = &value("join-file");
-pub(crate) const ALLOW_CIDR: &Flag = &value("allow-cidr");
-pub(crate) const DNS: &Flag = &value("dns");
-pub(crate) const PERIOD: &Flag = &value("period");
-pub(crate) const API: &Flag = &value("api");
-pub(crate) const HTTP: &Flag = &value("http");
-pub(crate) const METRICS: &Flag = &value("metrics");
-pub(crate) const API_GROUP: &Flag = &value("api-group");
-pub(crate) const API_MODE: &Flag = &value("api-mode");
-pub(crate) const ON_EVENT: &Flag = &value("on-event");
-pub(crate) const JOIN_CMD: &Flag = &value("join-cmd");
-pub(crate) const LOG: &Flag = &value("log");
-pub(crate) const STATE: &Flag = &value("state");
-pub(crate) const SINCE: &Flag = &value("since");
-pub(crate) const JSON: &Flag = &switch("json", None);
-pub(crate) const WATCH: &Flag = &switch("watch", None);
-pub(crate) const QUIET: &Flag = &switch("quiet", Some('q'));
-pub(crate) const CHECK: &Flag = &switch("check", None);
-/// Every command takes it.
-pub(crate) const HELP: &Flag = &switch("help", Some('h'));
-
-const ALL: [&Flag; 25] = [
-    STATE_DIR, BIND, ADVERTISE, NAME, TAG, CLUSTER, JOIN, JOIN_FILE, DNS, ALLOW_CIDR, PERIOD, API,
-    API_GROUP, API_MODE, ON_EVENT, JOIN_CMD, HTTP, METRICS, LOG, STATE, SINCE, JSON, WATCH, QUIET,
-    CHECK,
-];
 
 /// What a command was given, checked as a whole.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Options {
     arguments: Strings,
-    flags: &'static [&'static Flag],
+    flags: &'static [Flag],
     pub(crate) environment: Strings,
 }
 
@@ -79,19 +92,20 @@ pub(crate) struct Options {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Value {
     pub(crate) text: &'static str,
-    flag: &'static Flag,
+    pub(crate) flag: Flag,
     /// It is the value of a variable.
     pub(crate) from_environment: bool,
 }
 
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.flag.name();
         if self.from_environment {
             f.write_str(PREFIX)?;
-            self.flag.long.bytes().try_for_each(|byte| f.write_char(upper(byte) as char))?;
+            name.bytes().try_for_each(|byte| f.write_char(upper(byte) as char))?;
         } else {
             f.write_str("--")?;
-            f.write_str(self.flag.long)?;
+            f.write_str(name)?;
         }
         write!(f, ": `{}`", self.text)
     }
@@ -100,15 +114,8 @@ impl fmt::Display for Value {
 /// What is wrong with the arguments or the environment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Slip {
-    Encoding,
-    /// The value of a variable, by what follows `MIDGE_`.
-    VariableEncoding(&'static str),
-    UnknownLong(&'static str),
-    UnknownShort(&'static str),
-    /// The option needs a value.
-    NoValue(&'static str),
-    /// The option takes none.
-    NeedlessValue(&'static str),
+    /// These words, one after the other.
+    Words([&'static str; 3]),
     /// A switch in the environment.
     NotYesOrNo(Value),
 }
@@ -116,12 +123,7 @@ pub(crate) enum Slip {
 impl fmt::Display for Slip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Encoding => f.write_str("an argument is not UTF-8"),
-            Self::VariableEncoding(name) => write!(f, "{PREFIX}{name}: the value is not UTF-8"),
-            Self::UnknownLong(name) => write!(f, "unknown option --{name}"),
-            Self::UnknownShort(letter) => write!(f, "unknown option -{letter}"),
-            Self::NoValue(name) => write!(f, "--{name}: the value is missing"),
-            Self::NeedlessValue(name) => write!(f, "--{name} takes no value"),
+            Self::Words(words) => words.iter().try_for_each(|word| f.write_str(word)),
             Self::NotYesOrNo(value) => write!(f, "{value} is not yes or no"),
         }
     }
@@ -132,21 +134,23 @@ impl Options {
     /// options of other commands.
     pub(crate) fn read(
         arguments: Strings,
-        flags: &'static [&'static Flag],
+        flags: &'static [Flag],
         environment: Strings,
     ) -> Result<Self, Slip> {
         let options = Self { arguments, flags, environment };
-        for argument in options.walk() {
-            argument?;
+        let mut walk = options.walk();
+        while walk.next().is_some() {}
+        if let Some(words) = walk.slip {
+            return Err(Slip::Words(words));
         }
-        for (name, value) in variables(environment) {
-            if value.is_none() && flags.iter().any(|flag| is_variable(name, flag)) {
-                return Err(Slip::VariableEncoding(name));
+        for (name, value) in Variables(environment) {
+            if value.is_none() && flags.iter().any(|flag| is_variable(name, flag.name())) {
+                return Err(Slip::Words([PREFIX, name, ": the value is not UTF-8"]));
             }
         }
-        for flag in flags {
+        for &flag in flags {
             if let Some(value) = options.last(flag)
-                && !flag.takes_value
+                && !flag.takes_value()
                 && is_on(value.text).is_none()
             {
                 return Err(Slip::NotYesOrNo(value));
@@ -156,148 +160,178 @@ impl Options {
     }
 
     /// Whether a switch is on.
-    pub(crate) fn has(&self, flag: &'static Flag) -> bool {
+    pub(crate) fn has(&self, flag: Flag) -> bool {
         self.last(flag).is_some_and(|value| is_on(value.text) == Some(true))
     }
 
     /// Whether the arguments ask for help; a variable cannot.
     pub(crate) fn wants_help(&self) -> bool {
-        self.last(HELP).is_some_and(|value| !value.from_environment)
+        self.last(Flag::Help).is_some_and(|value| !value.from_environment)
     }
 
     /// The value of an option: the last one given.
-    pub(crate) fn last(&self, flag: &'static Flag) -> Option<Value> {
+    #[inline(never)]
+    pub(crate) fn last(&self, flag: Flag) -> Option<Value> {
         let mut last = None;
-        for argument in self.walk() {
-            if let Ok(Argument::Option(given, text)) = argument
-                && given == flag
-            {
-                last = Some(Value { text, flag, from_environment: false });
-            }
-        }
-        last.or_else(|| self.variable(flag))
+        // It does not fail.
+        let _ = self.given(flag, &mut |value| {
+            last = Some(value);
+            Ok(())
+        });
+        last
     }
 
-    /// Hands over every item of an option that takes a list.
-    pub(crate) fn items(
-        &self,
-        flag: &'static Flag,
-        take: &mut dyn FnMut(Value) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
-        let mut given = false;
-        for argument in self.walk() {
-            if let Ok(Argument::Option(of, text)) = argument
-                && of == flag
-            {
-                given = true;
-                for text in parts(text, b',') {
-                    take(Value { text, flag, from_environment: false })?;
-                }
-            }
+    /// Hands over what counts of an option: the last value, or every item of a list.
+    pub(crate) fn values(&self, flag: Flag, take: &mut Take<'_>) -> Result<(), Failure> {
+        if !flag.takes_list() {
+            return self.last(flag).map_or(Ok(()), take);
         }
-        if !given && let Some(value) = self.variable(flag) {
+        self.given(flag, &mut |value| {
             for text in parts(value.text, b',') {
                 take(Value { text, ..value })?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Hands over an option as often as it is in the arguments, or as the environment has it.
+    fn given(&self, flag: Flag, take: &mut Take<'_>) -> Result<(), Failure> {
+        let mut given = false;
+        let mut walk = self.walk();
+        while let Some((of, text)) = walk.next() {
+            if of == Some(flag) {
+                given = true;
+                take(Value { text, flag, from_environment: false })?;
+            }
+        }
+        if given {
+            return Ok(());
+        }
+        let name = flag.name();
+        for (of, text) in Variables(self.environment) {
+            // `read` has seen to it that it is UTF-8.
+            if let Some(text) = text
+                && is_variable(of, name)
+            {
+                let value = Value { text, flag, from_environment: true };
+                return if text.is_empty() { Ok(()) } else { take(value) };
             }
         }
         Ok(())
     }
 
     /// Arguments that are no options.
-    pub(crate) fn operands(&self) -> impl Iterator<Item = &'static str> {
-        self.walk().filter_map(|argument| match argument {
-            Ok(Argument::Operand(text)) => Some(text),
-            _ => None,
-        })
-    }
-
-    fn variable(&self, flag: &'static Flag) -> Option<Value> {
-        let mut variables = variables(self.environment);
-        let (_, text) = variables.find(|(name, _)| is_variable(name, flag))?;
-        // `read` has seen to it that it is UTF-8.
-        let text = text?;
-        (!text.is_empty()).then_some(Value { text, flag, from_environment: true })
+    pub(crate) fn operands(&self) -> Operands {
+        Operands(self.walk())
     }
 
     fn walk(&self) -> Walk {
-        Walk { rest: self.arguments, flags: self.flags, letters: "", only_operands: false }
+        let (rest, flags) = (self.arguments, self.flags);
+        Walk { rest, flags, letters: "", only_operands: false, slip: None }
     }
 }
 
-enum Argument {
-    Option(&'static Flag, &'static str),
-    Operand(&'static str),
+/// Where the values of an option go.
+pub(crate) type Take<'a> = dyn FnMut(Value) -> Result<(), Failure> + 'a;
+
+/// Arguments that are no options.
+pub(crate) struct Operands(Walk);
+
+impl Iterator for Operands {
+    type Item = &'static str;
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<&'static str> {
+        loop {
+            if let (None, text) = self.0.next()? {
+                return Some(text);
+            }
+        }
+    }
 }
 
-/// Looks through the arguments.
+/// An option and its value, or an operand.
+type Argument = (Option<Flag>, &'static str);
+
+/// Looks through the arguments, to their end or to where they are wrong.
 struct Walk {
     rest: Strings,
-    flags: &'static [&'static Flag],
+    flags: &'static [Flag],
     /// The rest of one-letter options in one argument, as in `-qh`.
     letters: &'static str,
     /// `--` has come.
     only_operands: bool,
+    /// What is wrong, in words.
+    slip: Option<[&'static str; 3]>,
 }
 
 impl Walk {
-    fn text(&mut self) -> Option<Result<&'static str, Slip>> {
-        self.rest.next().map(|argument| argument.to_str().map_err(|_| Slip::Encoding))
+    #[inline(never)]
+    fn next(&mut self) -> Option<Argument> {
+        while self.letters.is_empty() {
+            let argument = self.text()?;
+            let rest = argument.strip_prefix("-").unwrap_or_default();
+            if self.only_operands || rest.is_empty() {
+                return Some((None, argument));
+            }
+            match rest.strip_prefix("-") {
+                None => self.letters = rest,
+                Some("") => self.only_operands = true,
+                Some(option) => return self.long(option),
+            }
+        }
+        self.letter()
     }
 
-    fn flag(&self, is_it: impl Fn(&Flag) -> bool) -> Option<&'static Flag> {
-        if is_it(HELP) {
-            return Some(HELP);
-        }
-        self.flags.iter().copied().find(|flag| is_it(flag))
+    fn text(&mut self) -> Option<&'static str> {
+        let text = self.rest.next()?.to_str().ok();
+        text.or_else(|| self.wrong(["an argument is not UTF-8", "", ""]))
+    }
+
+    #[cold]
+    fn wrong<T>(&mut self, words: [&'static str; 3]) -> Option<T> {
+        self.slip = Some(words);
+        None
+    }
+
+    fn find(&self, is_it: &dyn Fn(Flag) -> bool) -> Option<Flag> {
+        let known = self.flags.iter().copied().find(|flag| is_it(*flag));
+        known.or_else(|| is_it(Flag::Help).then_some(Flag::Help))
     }
 
     /// `name` or `name=value`.
-    fn long(&mut self, option: &'static str) -> Result<Argument, Slip> {
+    fn long(&mut self, option: &'static str) -> Option<Argument> {
         let (name, value) = match cut(option, b'=') {
             Some((name, value)) => (name, Some(value)),
             None => (option, None),
         };
-        let flag = self.flag(|flag| flag.long == name).ok_or(Slip::UnknownLong(name))?;
-        let value = match (flag.takes_value, value) {
+        let Some(flag) = self.find(&|flag| flag.name() == name) else {
+            return self.wrong(["unknown option --", name, ""]);
+        };
+        let value = match (flag.takes_value(), value) {
             (true, Some(value)) => value,
-            (true, None) => self.text().ok_or(Slip::NoValue(name))??,
-            (false, Some(_)) => return Err(Slip::NeedlessValue(name)),
+            (true, None) => match self.text() {
+                Some(value) => value,
+                None if self.slip.is_some() => return None,
+                None => return self.wrong(["--", name, ": the value is missing"]),
+            },
+            (false, Some(_)) => return self.wrong(["--", name, " takes no value"]),
             (false, None) => ON,
         };
-        Ok(Argument::Option(flag, value))
+        Some((Some(flag), value))
     }
-}
 
-impl Iterator for Walk {
-    type Item = Result<Argument, Slip>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(first) = self.letters.chars().next() {
-                let (letter, rest) = self.letters.split_at(first.len_utf8());
-                self.letters = rest;
-                let flag = self.flag(|flag| flag.short == Some(first));
-                let option = flag.map(|flag| Argument::Option(flag, ON));
-                return Some(option.ok_or(Slip::UnknownShort(letter)));
-            }
-            let argument = match self.text()? {
-                Ok(argument) => argument,
-                Err(slip) => return Some(Err(slip)),
-            };
-            match argument.as_bytes() {
-                [b'-', _, ..] if self.only_operands => {}
-                [b'-', b'-'] => {
-                    self.only_operands = true;
-                    continue;
-                }
-                [b'-', b'-', ..] => return Some(self.long(&argument[2..])),
-                [b'-', _, ..] => {
-                    self.letters = &argument[1..];
-                    continue;
-                }
-                _ => {}
-            }
-            return Some(Ok(Argument::Operand(argument)));
+    /// The next of several.
+    fn letter(&mut self) -> Option<Argument> {
+        let mut end = 1;
+        while !self.letters.is_char_boundary(end) {
+            end += 1;
+        }
+        let (letter, rest) = self.letters.split_at(end);
+        self.letters = rest;
+        match self.find(&|flag| flag.letter() == letter.bytes().next()) {
+            Some(flag) => Some((Some(flag), ON)),
+            None => self.wrong(["unknown option -", letter, ""]),
         }
     }
 }
@@ -321,48 +355,64 @@ fn upper(byte: u8) -> u8 {
 }
 
 /// Whether this is what follows `MIDGE_` in the name of an option's variable.
-fn is_variable(name: &str, flag: &Flag) -> bool {
-    name.len() == flag.long.len() && name.bytes().eq(flag.long.bytes().map(upper))
+#[inline(never)]
+fn is_variable(variable: &str, name: &str) -> bool {
+    let mut bytes = variable.bytes().zip(name.bytes());
+    variable.len() == name.len() && bytes.all(|(byte, of_name)| byte == upper(of_name))
 }
 
 /// The variables that begin with `MIDGE_`: what follows that, and their values where they are
 /// UTF-8.
-fn variables(environment: Strings) -> impl Iterator<Item = (&'static str, Option<&'static str>)> {
-    environment.filter_map(|entry| {
-        let entry = entry.to_bytes().strip_prefix(PREFIX.as_bytes())?;
-        let end = entry.iter().position(|byte| *byte == b'=')?;
-        let name = str::from_utf8(&entry[..end]).ok()?;
-        Some((name, str::from_utf8(&entry[end + 1..]).ok()))
-    })
+struct Variables(Strings);
+
+impl Iterator for Variables {
+    type Item = (&'static str, Option<&'static str>);
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let entry = self.0.next()?.to_bytes();
+            if let Some(entry) = entry.strip_prefix(PREFIX.as_bytes())
+                && let Some(end) = entry.iter().position(|byte| *byte == b'=')
+                && let Ok(name) = str::from_utf8(&entry[..end])
+            {
+                return Some((name, str::from_utf8(&entry[end + 1..]).ok()));
+            }
+        }
+    }
 }
 
-/// The `MIDGE_` variables that mean nothing to any command, in case one is a slip of the pen;
-/// what follows the prefix. Passed over are what Kubernetes sets for a service called midge, and
-/// what hooks and commands run by midge find in their environment.
-pub(crate) fn unknown_variables(environment: Strings) -> impl Iterator<Item = &'static str> {
-    variables(environment).map(|(name, _)| name).filter(|name| {
-        let foreign = ["PORT", "EVENT_"].iter().any(|prefix| name.starts_with(prefix))
+/// Hands over the `MIDGE_` variables that mean nothing to any command, in case one is a slip of the
+/// pen; what follows the prefix. Passed over are what Kubernetes sets for a service called midge,
+/// and what hooks and commands run by midge find in their environment.
+pub(crate) fn unknown_variables(environment: Strings, take: &mut dyn FnMut(&'static str)) {
+    for (name, _) in Variables(environment) {
+        let foreign = name.starts_with("PORT")
+            || name.starts_with("EVENT_")
             || name.as_bytes().windows(7).any(|part| part == b"SERVICE")
-            || *name == "TOKEN";
-        !foreign && !ALL.iter().any(|flag| is_variable(name, flag))
-    })
+            || name == "TOKEN";
+        let is_option = |of: &str| of != "help" && is_variable(name, of);
+        if !foreign && !parts(NAMES, b' ').any(is_option) {
+            take(name);
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const FLAGS: &[&Flag] = &[CLUSTER, JOIN, PERIOD, JSON, QUIET];
+    const FLAGS: &[Flag] = &[Flag::Cluster, Flag::Join, Flag::Period, Flag::Json, Flag::Quiet];
 
     fn read(arguments: &[&str], environment: &[&str]) -> Result<Options, String> {
         let (arguments, environment) = (Strings::leak(arguments), Strings::leak(environment));
         Options::read(arguments, FLAGS, environment).map_err(|slip| slip.to_string())
     }
 
-    fn items(options: &Options, flag: &'static Flag) -> Vec<&'static str> {
+    fn items(options: &Options, flag: Flag) -> Vec<&'static str> {
         let mut items = Vec::new();
         options
-            .items(flag, &mut |value| {
+            .values(flag, &mut |value| {
                 items.push(value.text);
                 Ok(())
             })
@@ -374,23 +424,31 @@ mod tests {
     fn the_command_line_comes_before_the_environment() {
         let environment = ["MIDGE_CLUSTER=env", "MIDGE_JOIN=a,b", "MIDGE_JSON=1"];
         let options = read(&["--cluster", "arg", "-q"], &environment).unwrap();
-        assert_eq!(options.last(CLUSTER).unwrap().text, "arg");
-        assert_eq!(items(&options, JOIN), ["a", "b"]);
-        assert!(options.has(JSON) && options.has(QUIET) && options.last(PERIOD).is_none());
+        assert_eq!(options.last(Flag::Cluster).unwrap().text, "arg");
+        assert_eq!(items(&options, Flag::Join), ["a", "b"]);
+        assert!(
+            options.has(Flag::Json)
+                && options.has(Flag::Quiet)
+                && options.last(Flag::Period).is_none()
+        );
     }
 
     #[test]
     fn switches_in_the_environment_can_be_off_and_options_empty() {
         let options = read(&[], &["MIDGE_JSON=no", "MIDGE_QUIET=true", "MIDGE_PERIOD="]).unwrap();
-        assert!(!options.has(JSON) && options.has(QUIET) && options.last(PERIOD).is_none());
-        assert!(read(&["--json"], &["MIDGE_JSON=0"]).unwrap().has(JSON));
+        assert!(
+            !options.has(Flag::Json)
+                && options.has(Flag::Quiet)
+                && options.last(Flag::Period).is_none()
+        );
+        assert!(read(&["--json"], &["MIDGE_JSON=0"]).unwrap().has(Flag::Json));
     }
 
     #[test]
     fn lists_may_be_repeated_and_separated_by_commas() {
         let options = read(&["--join=a,b", "--join", "c", "operand"], &["MIDGE_JOIN=d"]).unwrap();
-        assert_eq!(items(&options, JOIN), ["a", "b", "c"]);
-        assert_eq!(options.last(JOIN).unwrap().text, "c");
+        assert_eq!(items(&options, Flag::Join), ["a", "b", "c"]);
+        assert_eq!(options.last(Flag::Join).unwrap().text, "c");
         assert!(options.operands().eq(["operand"]));
     }
 
@@ -398,8 +456,8 @@ mod tests {
     fn dashes_of_every_kind() {
         let options = read(&["-", "-hq", "--period=-5=", "--", "-x", "--json"], &[]).unwrap();
         assert!(options.operands().eq(["-", "-x", "--json"]));
-        assert!(options.has(HELP) && options.has(QUIET) && !options.has(JSON));
-        assert_eq!(options.last(PERIOD).unwrap().text, "-5=");
+        assert!(options.has(Flag::Help) && options.has(Flag::Quiet) && !options.has(Flag::Json));
+        assert_eq!(options.last(Flag::Period).unwrap().text, "-5=");
     }
 
     #[test]
@@ -431,6 +489,27 @@ mod tests {
             "MIDGE_TOKEN=x",
             "HOME=x",
         ];
-        assert!(unknown_variables(Strings::leak(&environment)).eq(["CLSTER"]));
+        let mut unknown = Vec::new();
+        unknown_variables(Strings::leak(&environment), &mut |name| unknown.push(name));
+        assert_eq!(unknown, ["CLSTER"]);
+    }
+
+    #[test]
+    fn every_option_has_its_name_and_its_kind() {
+        let named = [
+            (Flag::Bind, "bind"),
+            (Flag::Since, "since"),
+            (Flag::Tag, "tag"),
+            (Flag::Dns, "dns"),
+            (Flag::Json, "json"),
+            (Flag::Help, "help"),
+        ];
+        for (flag, name) in named {
+            assert_eq!(flag.name(), name);
+        }
+        assert_eq!(parts(NAMES, b' ').count(), Flag::Help as usize + 1);
+        assert!(Flag::Since.takes_value() && !Flag::Since.takes_list());
+        assert!(Flag::Tag.takes_list() && Flag::Dns.takes_list() && Flag::Dns.takes_value());
+        assert!(!Flag::Json.takes_value() && !Flag::Json.takes_list());
     }
 }

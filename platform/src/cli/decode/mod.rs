@@ -19,7 +19,7 @@ mod tests;
 
 use midge::Address;
 
-use super::options::{self, Options};
+use super::options::{Flag, Options};
 use super::{Failure, client};
 use input::Input;
 use output::Output;
@@ -29,13 +29,13 @@ const DATAGRAM_BYTES: usize = midge::limits::MTU_BYTES + 1;
 
 pub(super) fn decode(options: &Options) -> Result<(), Failure> {
     // MIDGE_CLUSTER is for those who ask an agent: here it would call what is good bad.
-    let cluster = match options.last(options::CLUSTER) {
+    let cluster = match options.last(Flag::Cluster) {
         Some(given) if !given.from_environment => Some(client::cluster(options)?),
         _ => None,
     };
     let path = options.operands().next().unwrap_or("-");
     let mut sink = super::write;
-    decode_all(&mut Input::open(path)?, cluster, options.has(options::JSON), &mut sink)
+    decode_all(&mut Input::open(path)?, cluster, options.has(Flag::Json), &mut sink)
 }
 
 /// The same with everything given.

@@ -58,9 +58,10 @@ fn about_command(out: &mut String, command: &Command) {
 
 fn about_option(out: &mut String, option: &Described) {
     let Described { flag, placeholder, text } = option;
-    let short = flag.short.map_or(String::new(), |short| format!("\\-{short}, "));
+    let short =
+        flag.letter().map(char::from).map_or(String::new(), |short| format!("\\-{short}, "));
     let value = if placeholder.is_empty() { String::new() } else { format!(" {placeholder}") };
-    let long = escaped(&format!("--{}", flag.long));
+    let long = escaped(&format!("--{}", flag.name()));
     let _ = writeln!(out, ".TP\n\\fB{short}{long}\\fR{}\n{}", escaped(&value), escaped(text));
 }
 

@@ -11,7 +11,7 @@ mod tests;
 
 use midge::State;
 
-use super::options::{self, Flag};
+use super::options::Flag;
 use super::{Command, help};
 use crate::logger;
 
@@ -67,7 +67,7 @@ impl Values {
 /// An option of a command, with its words.
 #[derive(Debug)]
 struct Described {
-    flag: &'static Flag,
+    flag: Flag,
     /// What its value is called.
     placeholder: String,
     text: String,
@@ -161,8 +161,8 @@ fn texts(command: &Command) -> Vec<Parts> {
 /// The options of a command, in the order of its table, and what its texts say about them.
 fn described(command: &Command) -> Vec<Described> {
     let texts = texts(command);
-    let describe = |flag: &&'static Flag| {
-        let long = format!("--{}", flag.long);
+    let describe = |&flag: &Flag| {
+        let long = format!("--{}", flag.name());
         let entry = texts.iter().find_map(|text| text.entry(&long));
         let entry = entry.unwrap_or_else(|| panic!("no help of {} tells of {long}", command.name));
         let head = entry.heads.iter().find(|head| first_word(head) == long);
@@ -170,7 +170,7 @@ fn described(command: &Command) -> Vec<Described> {
         Described { flag, placeholder: placeholder.into(), text: entry.text.clone() }
     };
     let mut all: Vec<_> = command.flags.iter().map(describe).collect();
-    let (flag, text) = (options::HELP, "show the help of this command".into());
+    let (flag, text) = (Flag::Help, "show the help of this command".into());
     all.push(Described { flag, placeholder: String::new(), text });
     all
 }

@@ -22,8 +22,8 @@ pub fn bash() -> String {
     out += "        case ${COMP_WORDS[1]},$prev in\n";
     for command in &COMMANDS {
         for Described { flag, placeholder, .. } in described(command) {
-            if flag.takes_value {
-                let _ = write!(out, "        {},--{}) ", command.name, flag.long);
+            if flag.takes_value() {
+                let _ = write!(out, "        {},--{}) ", command.name, flag.name());
                 out += &bash_values(&Values::of(&placeholder));
             }
         }
@@ -31,7 +31,7 @@ pub fn bash() -> String {
     out += "        *)\n            case ${COMP_WORDS[1]} in\n";
     for command in &COMMANDS {
         let options: Vec<String> =
-            described(command).iter().map(|option| format!("--{}", option.flag.long)).collect();
+            described(command).iter().map(|option| format!("--{}", option.flag.name())).collect();
         let options = options.join(" ");
         let _ = write!(out, "            {}) words=\"{options}", command.name);
         match arguments(command) {
@@ -72,14 +72,14 @@ pub fn zsh() -> String {
         let _ = write!(out, "    {}) _arguments -s", command.name);
         for Described { flag, placeholder, text } in described(command) {
             let text = text.replace('[', "(").replace(']', ")");
-            let value = match (flag.takes_value, Values::of(&placeholder)) {
+            let value = match (flag.takes_value(), Values::of(&placeholder)) {
                 (false, _) => String::new(),
                 (true, values) => format!(":{}:{}", zsh_word(&placeholder), zsh_values(&values)),
             };
-            let equals = if flag.takes_value { "=" } else { "" };
-            let long = format!("--{}{equals}[{text}]{value}", flag.long);
+            let equals = if flag.takes_value() { "=" } else { "" };
+            let long = format!("--{}{equals}[{text}]{value}", flag.name());
             let _ = write!(out, " \\\n        {}", quoted(&long));
-            if let Some(short) = flag.short {
+            if let Some(short) = flag.letter().map(char::from) {
                 let _ = write!(out, " \\\n        {}", quoted(&format!("-{short}[{text}]")));
             }
         }
@@ -121,15 +121,16 @@ pub fn fish() -> String {
         let name = command.name;
         let begin = format!("complete -c midge -n '__fish_seen_subcommand_from {name}'");
         for Described { flag, placeholder, text } in described(command) {
-            let short = flag.short.map_or(String::new(), |short| format!(" -s {short}"));
-            let value = match (flag.takes_value, Values::of(&placeholder)) {
+            let short =
+                flag.letter().map(char::from).map_or(String::new(), |short| format!(" -s {short}"));
+            let value = match (flag.takes_value(), Values::of(&placeholder)) {
                 (false, _) => String::new(),
                 (true, Values::Words(words)) => format!(" -x -a '{}'", words.join(" ")),
                 (true, Values::Files) => " -r -F".into(),
                 (true, Values::Any) => " -x".into(),
             };
             let text = quoted(&text);
-            let _ = writeln!(out, "{begin} -l {}{short}{value} -d {text}", flag.long);
+            let _ = writeln!(out, "{begin} -l {}{short}{value} -d {text}", flag.name());
         }
         match arguments(command) {
             Values::Words(words) => {

@@ -14,13 +14,13 @@ fn a_help_tells_of_all_options_of_its_command_and_of_no_others() {
         let described = described(command);
         assert_eq!(described.len(), command.flags.len() + 1);
         for Described { flag, placeholder, text } in &described {
-            assert_eq!(flag.takes_value, !placeholder.is_empty(), "--{}", flag.long);
-            assert!(!text.is_empty(), "{} --{}", command.name, flag.long);
+            assert_eq!(flag.takes_value(), !placeholder.is_empty(), "--{}", flag.name());
+            assert!(!text.is_empty(), "{} --{}", command.name, flag.name());
         }
         for entry in texts(command).iter().flat_map(|text| &text.entries) {
             for head in entry.heads.iter().filter(|head| head.starts_with("--")) {
                 let long = first_word(head).trim_start_matches('-');
-                let known = command.flags.iter().any(|flag| flag.long == long);
+                let known = command.flags.iter().any(|flag| flag.name() == long);
                 assert!(known, "{} has no option {head}", command.name);
             }
         }
@@ -36,7 +36,7 @@ fn every_command_and_option_is_in_the_man_page_and_in_the_completions() {
         for command in &COMMANDS {
             assert!(text.contains(command.name), "{name} lacks {}", command.name);
             for flag in command.flags {
-                let option = format!("{dashes}{}", flag.long);
+                let option = format!("{dashes}{}", flag.name());
                 assert!(text.contains(&option), "{name} lacks {option}");
             }
         }
