@@ -86,7 +86,9 @@ pub(super) fn tag(options: &Options) -> Result<(), Failure> {
         Some("set") => {
             for tag in options.operands().skip(1) {
                 if tag.is_empty() || cut(tag, b',').is_some() || validate_tags(tag).is_err() {
-                    return Err(Failure::usage(format_args!("`{tag}` is no tag: KEY=VALUE")));
+                    return Err(Failure::usage(format_args!(
+                        "`{tag}` is no tag: KEY=VALUE, 128 bytes at most"
+                    )));
                 }
             }
             act(options, "/v1/tags?set=", 1)

@@ -68,19 +68,24 @@ fn changing_tags_and_finding_members_by_them() {
     assert_eq!(found(&["members", "-q", "--state", "alive,suspect"]), 2);
     assert_eq!(found(&["members", "--state=failed"]), 1, "the heading alone");
     assert_eq!(say(&agents[0], &["tag", "rm", "role"]), "tags: zone=b\n");
-    refused(&agents[0], &["tag", "set", "a=b,c=d"], 1, "one tag a time");
-    refused(&agents[0], &["tag", "set", "novalue"], 1, "tag 'novalue'");
+    refused(&agents[0], &["tag", "set", "a=b,c=d"], 2, "is no tag");
+    refused(&agents[0], &["tag", "set", "novalue"], 2, "`novalue` is no tag");
     refused(&agents[0], &["tag", "put", "a=b"], 2, "tag set KEY=VALUE");
     refused(&agents[0], &["tag", "set"], 2, "a tag is missing");
-    refused(&agents[0], &["tag", "set", &format!("a={}", "%".repeat(400))], 2, "too long");
-    refused(&agents[0], &["members", "--state", "dead"], 1, "alive, suspect, failed, left");
-    refused(&agents[0], &["members", "--tag", "zone"], 1, "KEY=VALUE");
+    refused(
+        &agents[0],
+        &["tag", "set", &format!("a={}", "%".repeat(400))],
+        2,
+        "is no tag: KEY=VALUE",
+    );
+    refused(&agents[0], &["members", "--state", "dead"], 2, "alive, suspect, failed, left");
+    refused(&agents[0], &["members", "--tag", "zone"], 2, "KEY=VALUE");
 }
 
 #[test]
 fn changing_the_log_level() {
     let agent = Agent::start(&Options { more: vec!["--log=error".into()], ..Options::default() });
-    refused(&agent, &["log", "loud"], 1, "error, warn, info, debug, trace");
+    refused(&agent, &["log", "loud"], 2, "error, warn, info, debug, trace");
     refused(&agent, &["log"], 2, "a level is missing");
     refused(&agent, &["log", "info", "warn"], 2, "unexpected argument `warn`");
     assert_eq!(agent.log(), "", "quiet at first");
@@ -183,5 +188,5 @@ fn an_agent_that_is_gone_ends_its_followers_and_says_what_is_lost() {
     let (_child, mut lines) = follow(&again, &["--since", &id]);
     assert!(lines.next().expect("a line").contains("event=lost count=unknown"));
     assert!(lines.next().expect("a line").contains("event=joined"));
-    refused(&again, &["events", "--since", "nonsense"], 1, "since is the id of an event");
+    refused(&again, &["events", "--since", "nonsense"], 2, "since is the id of an event");
 }
