@@ -74,8 +74,12 @@ impl Question {
 pub(crate) enum Answer {
     /// The name has the addresses that were added; perhaps none. Or there is no such name.
     Known,
+    /// It has those that were added, and others.
+    Part,
     /// It cannot tell.
     Failure,
+    /// It cannot read the query, perhaps because of its EDNS record.
+    NotRead,
     /// It is no answer to this, or cannot be read.
     Nonsense,
 }
@@ -100,22 +104,29 @@ pub(crate) fn read_answer(message: &[u8], asked: &Question, found: &mut Addresse
         0 => {}
         // No such name.
         3 => return Answer::Known,
+        // What servers without EDNS say (RFC 6891 section 7).
+        1 | 4 => return Answer::NotRead,
         _ => return Answer::Failure,
     }
+    let is_cut = head[2] & 2 != 0;
     let known = found.len();
     let mut at = question.len();
     for _ in 0..word(message, 6).unwrap_or(0) {
         match read_record(message, at, asked.bytes[asked.len - 3], found) {
             Some(end) => at = end,
             // Of what was truncated, the beginning counts.
-            None if head[2] & 2 != 0 => break,
+            None if is_cut => break,
             None => {
                 found.truncate(known);
                 return Answer::Nonsense;
             }
         }
     }
-    Answer::Known
+    match is_cut {
+        false => Answer::Known,
+        true if found.len() > known => Answer::Part,
+        true => Answer::Failure,
+    }
 }
 
 /// Returns where the record ends. An address of this type in it is added, if there is room.

@@ -1,8 +1,8 @@
 //! A name that is being looked up.
 //!
 //! A and AAAA are asked for at once, and all nameservers are asked at once: the first to answer
-//! counts. Who gets no answer asks again, without EDNS, which an old nameserver may not know. A
-//! name is tried in each domain of the configuration until it has an address.
+//! counts. Who gets no answer asks again, without EDNS, which an old nameserver may not know; one
+//! that says so is asked again at once. A name is tried in each domain of the configuration until it has an address.
 
 use heapless::String;
 use midge::{Address, Instant};
@@ -40,14 +40,17 @@ impl Outcome {
 struct Asked {
     /// Nothing more is expected.
     done: bool,
-    /// The next nameserver to be asked.
-    next_server: u8,
-    /// Nameservers that could not tell, as bits.
+    // Nameservers, as bits:
+    /// those that are to be asked,
+    to_ask: u8,
+    /// could not tell,
     failed: u8,
+    /// or could not read what they were asked with EDNS.
+    without_edns: u8,
 }
 
 impl Asked {
-    const NEW: Self = Self { done: false, next_server: 0, failed: 0 };
+    const NEW: Self = Self { done: false, to_ask: 0, failed: 0, without_edns: 0 };
 }
 
 /// One name at a time.
@@ -129,8 +132,8 @@ impl Resolver {
             {
                 self.candidate = at + 1;
                 self.attempt = 0;
-                self.ask(now);
                 self.asked = [Asked::NEW; 2];
+                self.ask(now);
                 return;
             }
             let before = domain;
@@ -143,7 +146,8 @@ impl Resolver {
     }
 
     fn ask(&mut self, now: Instant) {
-        self.asked.iter_mut().for_each(|asked| asked.next_server = 0);
+        let all = (1 << self.config.servers.len()) - 1;
+        self.asked.iter_mut().for_each(|asked| asked.to_ask = all);
         self.deadline = now + self.config.timeout;
     }
 
@@ -152,19 +156,20 @@ impl Resolver {
         if !self.asking {
             return None;
         }
-        let at = self.asked.iter().position(|asked| {
-            !asked.done && usize::from(asked.next_server) < self.config.servers.len()
-        })?;
+        let at = self.asked.iter().position(|asked| !asked.done && asked.to_ask != 0)?;
         let asked = &mut self.asked[at];
-        let server = self.config.servers[usize::from(asked.next_server)];
-        asked.next_server += 1;
-        Some((server, self.question.query(self.ids[at], TYPES[at], self.attempt == 0)))
+        let server = asked.to_ask.trailing_zeros();
+        asked.to_ask &= asked.to_ask - 1;
+        let edns = self.attempt == 0 && asked.without_edns >> server & 1 == 0;
+        let query = self.question.query(self.ids[at], TYPES[at], edns);
+        Some((self.config.servers[server as usize], query))
     }
 
     /// Takes in one datagram. What nobody was asked for changes nothing.
     pub(crate) fn handle_datagram(&mut self, now: Instant, from: Address, bytes: &[u8]) {
         let server = self.config.servers.iter().position(|server| *server == from);
         let Some(server) = server.filter(|_| self.asking) else { return };
+        let bit = 1 << server;
         for (at, asked) in self.asked.iter_mut().enumerate() {
             if asked.done {
                 continue;
@@ -173,8 +178,13 @@ impl Resolver {
             match read_answer(bytes, &self.question, &mut self.found) {
                 Answer::Nonsense => {}
                 Answer::Known => asked.done = true,
-                Answer::Failure => {
-                    asked.failed |= 1 << server;
+                Answer::Part => (asked.done, self.failed) = (true, true),
+                Answer::NotRead if asked.without_edns & bit == 0 => {
+                    asked.without_edns |= bit;
+                    asked.to_ask |= bit;
+                }
+                Answer::Failure | Answer::NotRead => {
+                    asked.failed |= bit;
                     asked.done = asked.failed + 1 == 1 << self.config.servers.len();
                     self.failed |= asked.done;
                 }

@@ -52,12 +52,14 @@ const OK: u16 = 0x8180;
 fn read(message: &[u8], question: &Question) -> Option<Vec<u8>> {
     let mut found = Addresses::new();
     match read_answer(message, question, &mut found) {
-        Answer::Known => Some(found.iter().map(|address| address.octets()[15]).collect()),
+        Answer::Known | Answer::Part => {
+            Some(found.iter().map(|address| address.octets()[15]).collect())
+        }
         Answer::Nonsense => {
             assert!(found.is_empty(), "nothing of it is kept");
             None
         }
-        Answer::Failure => panic!("a failure"),
+        Answer::Failure | Answer::NotRead => panic!("a failure"),
     }
 }
 
@@ -217,9 +219,15 @@ fn of_a_truncated_answer_counts_what_is_there() {
         [record(&QUESTION, 1, &[10, 0, 0, 1]), record(&QUESTION, 1, &[10, 0, 0, 2])].concat();
     for cut in 0..=both.len() {
         let message = answer(&bytes, OK | 0x200, 2, &both[..both.len() - cut]);
-        let found = read(&message, &question).expect("an answer").len();
-        assert_eq!(found, 2 - cut.div_ceil(16), "{cut} bytes cut off");
+        let mut found = Addresses::new();
+        let read = read_answer(&message, &question, &mut found);
+        assert_eq!(found.len(), 2 - cut.div_ceil(16), "{cut} bytes cut off");
+        // There is such a name, even if nothing is left of the answer.
+        let expected = if found.is_empty() { Answer::Failure } else { Answer::Part };
+        assert_eq!(read, expected, "{cut} bytes cut off");
     }
+    let nothing = answer(&bytes, OK | 0x200, 0, &[]);
+    assert_eq!(read_answer(&nothing, &question, &mut Addresses::new()), Answer::Failure);
 }
 
 #[test]
@@ -235,7 +243,11 @@ fn error_codes() {
     let (question, bytes) = query("seed.example", A);
     for code in 1..16 {
         let message = answer(&bytes, OK | code, 0, &[]);
-        let expected = if code == 3 { Answer::Known } else { Answer::Failure };
+        let expected = match code {
+            3 => Answer::Known,
+            1 | 4 => Answer::NotRead,
+            _ => Answer::Failure,
+        };
         let mut found = Addresses::new();
         assert_eq!(read_answer(&message, &question, &mut found), expected, "{code}");
         assert!(found.is_empty());
@@ -523,4 +535,49 @@ fn a_server_that_cannot_tell_leaves_it_to_the_others() {
         world.answer(&query, 2, &[]);
     }
     assert_eq!(world.done(), Some((Outcome::Failure, vec![])));
+}
+
+/// With FORMERR or NOTIMP (RFC 6891 section 7); then there is nothing to wait for.
+#[test]
+fn a_server_that_does_not_know_edns_is_asked_without_at_once() {
+    for code in [1, 4] {
+        let mut world = World::new("nameserver 10.0.0.54");
+        world.start("seed.example");
+        let sent = world.queries();
+        // It says so twice, for each type; the other server is asked no more than before.
+        world.answer(&sent[0].1, code, &[]);
+        world.answer(&sent[2].1, code, &[]);
+        assert_eq!(world.done(), None);
+        let again = world.queries();
+        let asked: Vec<_> = again.iter().map(|(to, bytes)| (*to, parse(bytes))).collect();
+        assert_eq!(asked.len(), 2, "{asked:?}");
+        assert!(asked.iter().all(|(to, asked)| *to == SERVER && !asked.3), "{asked:?}");
+        world.answer(&again[0].1, 0, &[1]);
+        world.answer(&again[1].1, 0, &[2]);
+        assert_eq!(world.done(), Some((Outcome::Whole, vec![1, 2])));
+    }
+    // One that cannot read that either cannot tell.
+    let mut world = World::new("");
+    world.start("seed.example");
+    for asked_before in [0, 2] {
+        for (_, query) in world.queries() {
+            assert_eq!(world.done(), None, "{asked_before}");
+            world.answer(&query, 1, &[]);
+        }
+    }
+    assert_eq!(world.done(), Some((Outcome::Failure, vec![])));
+}
+
+/// It has others, too: none is given up for want of being in it.
+#[test]
+fn a_truncated_answer_is_not_whole() {
+    let mut world = World::new("");
+    world.start("seed.example");
+    let sent = world.queries();
+    let question = &sent[0].1[..sent[0].1.len() - 11];
+    let mut cut = answer(question, OK | 0x200, 2, &record(&QUESTION, 1, &[10, 0, 0, 1]));
+    cut[11] = 0;
+    world.resolver.handle_datagram(world.now, SERVER, &cut);
+    world.answer(&sent[1].1, 0, &[]);
+    assert_eq!(world.done(), Some((Outcome::Failure, vec![1])));
 }
