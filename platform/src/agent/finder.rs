@@ -17,7 +17,7 @@ use crate::files::{FILE_BYTES, read_file};
 use crate::logger::say;
 use crate::os::{self, Slot};
 use crate::poll::{Interest, Poll, Token};
-use crate::seeds::Seeds;
+use crate::seeds::{News, Seeds, Wanted};
 use crate::socket::Socket;
 
 /// From one time to the next while it is urgent: doubling between these two.
@@ -25,8 +25,9 @@ const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(30);
 /// And when it is not.
 const AGAIN: Duration = Duration::from_secs(300);
-/// How often the log tells at most that names do not resolve.
-const TOLD_PAUSE: Duration = Duration::from_secs(60);
+
+/// How long the first answer about a name is waited for while others wait for their turn.
+const FIRST_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Datagrams that are taken in one round of the loop.
 const BATCH: usize = 16;
@@ -51,8 +52,6 @@ pub(super) struct Finder {
     /// When all names are looked up again, and how long until the time after that.
     again: Instant,
     delay: Duration,
-    /// Until when the log does not tell again which names do not resolve.
-    quiet_until: Instant,
 }
 
 impl Finder {
@@ -72,7 +71,6 @@ impl Finder {
             file,
             again: Instant::FAR_FUTURE,
             delay: RETRY_FIRST,
-            quiet_until: Instant::ZERO,
         })
     }
 
@@ -117,22 +115,38 @@ impl Finder {
         }
     }
 
-    /// Takes up the next name. Says whether there is one.
+    /// Takes up the next name, or passes it on to the nameservers. Says whether there is one.
     fn start(&mut self, now: Instant, poll: &Poll, seeds: &mut Seeds) -> bool {
+        let others_wait = seeds.wanted() > 1;
         let Some(name) = seeds.next_wanted() else { return false };
+        let resolver = &mut *self.resolver;
+        resolver.clear();
+        if name.wanted == Wanted::FromFile {
+            // No file is as good as an empty one.
+            let text = read_file("/etc/hosts", self.file).unwrap_or_default();
+            hosts::find(text, &name.host, &mut resolver.found);
+            if resolver.found.is_empty() {
+                name.wanted =
+                    if name.silent { Wanted::FromSilentServers } else { Wanted::FromServers };
+                return true;
+            }
+        }
+        name.wanted = Wanted::No;
         self.name = Some(name.number);
-        self.resolver.found.clear();
-        // No file is as good as an empty one.
-        let text = read_file("/etc/hosts", self.file).unwrap_or_default();
-        hosts::find(text, &name.host, &mut self.resolver.found);
         let mut ids = [[0; 2]; 2];
+        let is_found = !resolver.found.is_empty();
         // Without random numbers, which there are always, it is not asked for.
-        if !self.resolver.found.is_empty() || os::fill_random(ids.as_flattened_mut()).is_err() {
+        if is_found || os::fill_random(ids.as_flattened_mut()).is_err() {
+            resolver.end(!is_found);
             return true;
         }
         let text = read_file("/etc/resolv.conf", self.file).unwrap_or_default();
-        self.resolver.config.read(text, &self.servers);
-        self.resolver.start(now, &name.host, ids);
+        resolver.config.read(text, &self.servers);
+        if !core::mem::replace(&mut name.asked, true) && others_wait {
+            resolver.config.timeout = resolver.config.timeout.min(FIRST_TIMEOUT);
+            resolver.config.attempts = 1;
+        }
+        resolver.start(now, &name.host, ids);
         self.socket = udp::open_any(0).ok();
         // A socket that cannot be watched or made is as good as a network that is silent.
         let _ =
@@ -163,21 +177,21 @@ impl Finder {
     fn finish(&mut self, now: Instant, seeds: &mut Seeds, outcome: Outcome) {
         (self.socket, self.has_more) = (None, false);
         let Some(number) = self.name.take() else { return };
-        let whole = outcome == Outcome::Whole;
-        if let Err(host) = seeds.learn(number, &self.resolver.found, whole)
-            && now >= self.quiet_until
-        {
-            let why = outcome.why();
-            say(Level::Warn, format_args!("name={host} note=\"does not resolve: {why}\""));
+        match seeds.learn(now, number, &self.resolver.found, outcome) {
+            News::Nothing => {}
+            News::Resolved(host, count) => {
+                say(Level::Info, format_args!("name={host} addresses={count}"));
+            }
+            News::Unresolved(host) => {
+                let why = outcome.why();
+                say(Level::Warn, format_args!("name={host} note=\"does not resolve: {why}\""));
+            }
         }
     }
 
     fn schedule(&mut self, now: Instant, seeds: &Seeds, urgent: bool) {
         if self.again != Instant::FAR_FUTURE || !seeds.has_names() {
             return;
-        }
-        if now >= self.quiet_until {
-            self.quiet_until = now + TOLD_PAUSE;
         }
         if !urgent {
             self.delay = RETRY_FIRST;

@@ -9,15 +9,15 @@
 
 use heapless::Vec;
 use midge::Address;
-use midge::limits::SEEDS;
 
 pub(crate) mod config;
 pub(crate) mod hosts;
 pub(crate) mod message;
 pub(crate) mod resolver;
 
-/// The addresses of a name, as many as are of use.
-pub(crate) type Addresses = Vec<Address, SEEDS>;
+/// The addresses of a name: all that an answer for each type has room for. Which of them are of use
+/// is not for the resolver to say.
+pub(crate) type Addresses = Vec<Address, 128>;
 
 #[cfg(test)]
 mod tests;

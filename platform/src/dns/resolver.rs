@@ -18,7 +18,7 @@ use crate::files::next_word;
 pub(crate) enum Outcome {
     /// All addresses are there; there may be none.
     Whole,
-    /// The nameservers cannot tell about some or all.
+    /// Some or all are not: the nameservers cannot tell, or there is no room.
     Failure,
     /// No nameserver answers, about some or all.
     Silence,
@@ -99,11 +99,16 @@ impl Resolver {
         // Whoever has read the name has seen to its length.
         let _ = self.host.push_str(host);
         self.ids = ids;
-        self.found.clear();
-        self.failed = false;
+        self.clear();
         self.asking = true;
         self.candidate = 0;
         self.try_next(now);
+    }
+
+    /// Nothing has been found.
+    pub(crate) fn clear(&mut self) {
+        self.found.clear();
+        self.failed = false;
     }
 
     /// How it ended; `None` while it has not.
@@ -111,10 +116,11 @@ impl Resolver {
         (!self.asking).then_some(self.ended)
     }
 
-    /// All that was asked is answered, or there is nothing more to ask.
-    fn end(&mut self) {
+    /// All that was asked is answered, or there is nothing more to ask, or nothing was asked at
+    /// all. When there is no room left, there may be more addresses.
+    pub(crate) fn end(&mut self, failed: bool) {
         self.asking = false;
-        self.ended = if self.failed { Outcome::Failure } else { Outcome::Whole };
+        self.ended = if failed || self.found.is_full() { Outcome::Failure } else { Outcome::Whole };
     }
 
     /// Asks for the next of the names that the host may mean. Without one, that was it.
@@ -142,7 +148,7 @@ impl Resolver {
                 break;
             }
         }
-        self.end();
+        self.end(self.failed);
     }
 
     fn ask(&mut self, now: Instant) {
@@ -194,7 +200,7 @@ impl Resolver {
             if self.found.is_empty() {
                 self.try_next(now);
             } else {
-                self.end();
+                self.end(self.failed);
             }
         }
     }

@@ -233,9 +233,35 @@ fn of_a_truncated_answer_counts_what_is_there() {
 #[test]
 fn more_addresses_than_there_is_room_for_are_left_out() {
     let (question, bytes) = query("seed.example", A);
-    let body: Vec<u8> = (0..60).flat_map(|host| record(&QUESTION, 1, &[10, 0, 0, host])).collect();
-    let found = read(&answer(&bytes, OK, 60, &body), &question).unwrap();
-    assert!(found.into_iter().eq(0..32));
+    let body: Vec<u8> = (0..130).flat_map(|host| record(&QUESTION, 1, &[10, 0, 0, host])).collect();
+    let found = read(&answer(&bytes, OK, 130, &body), &question).unwrap();
+    assert!(found.into_iter().eq(0..128));
+}
+
+#[test]
+fn an_address_that_is_there_twice_takes_one_place() {
+    let (question, bytes) = query("seed.example", A);
+    let body: Vec<u8> =
+        (0..140).flat_map(|at| record(&QUESTION, 1, &[10, 0, 0, at / 70])).collect();
+    assert_eq!(read(&answer(&bytes, OK, 140, &body), &question), Some(vec![0, 1]));
+}
+
+/// What the file of hosts says is whole, whatever became of the name before.
+#[test]
+fn each_name_has_an_outcome_of_its_own() {
+    let mut world = World::new("");
+    world.start("seed.example");
+    world.run_ms(10_000);
+    assert_eq!(world.done(), Some((Outcome::Silence, vec![])));
+    world.resolver.clear();
+    hosts::find(b"10.0.0.9 seed", "seed", &mut world.resolver.found);
+    world.resolver.end(false);
+    assert_eq!(world.done(), Some((Outcome::Whole, vec![9])));
+    // Without room for all of them, there may be more.
+    let text: String = (0..130).map(|host| format!("10.0.0.{host} seed\n")).collect();
+    hosts::find(text.as_bytes(), "seed", &mut world.resolver.found);
+    world.resolver.end(false);
+    assert_eq!(world.resolver.outcome(), Some(Outcome::Failure));
 }
 
 #[test]

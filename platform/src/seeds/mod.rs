@@ -14,9 +14,10 @@ use core::fmt;
 use heapless::{String, Vec};
 use log::Level;
 use midge::limits::SEEDS;
-use midge::{Address, Instant, JoinError, Node};
+use midge::{Address, Duration, Instant, JoinError, Node};
 
 use crate::api::{HOST_BYTES, Target};
+use crate::dns::resolver::Outcome;
 use crate::logger::say;
 
 /// Who named an address; the ones that count most come first.
@@ -41,6 +42,29 @@ impl fmt::Display for Source {
     }
 }
 
+/// How often the log tells at most that a name does not resolve.
+const TOLD_PAUSE: Duration = Duration::from_secs(60);
+
+/// Where a name is to be looked up, in the order in which that is done: what takes no time comes
+/// first, and last those that nobody had an answer about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Wanted {
+    FromFile,
+    FromServers,
+    FromSilentServers,
+    No,
+}
+
+/// What has become of a name that was looked up, if that is worth telling.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum News<'a> {
+    Nothing,
+    /// It has so many addresses, of which some are new or others gone.
+    Resolved(&'a str, usize),
+    /// It has none of a host.
+    Unresolved(&'a str),
+}
+
 /// A name to be looked up. Its number is never given to another one.
 #[derive(Debug)]
 pub(crate) struct Name {
@@ -48,7 +72,12 @@ pub(crate) struct Name {
     pub(crate) host: String<{ HOST_BYTES + 1 }>,
     port: u16,
     /// It is to be looked up now.
-    wanted: bool,
+    pub(crate) wanted: Wanted,
+    /// It has been asked for; and nobody had an answer about it the last time.
+    pub(crate) asked: bool,
+    pub(crate) silent: bool,
+    /// Until when it is not told again that it does not resolve.
+    quiet_until: Instant,
     source: Source,
     /// It has resolved once.
     resolved: bool,
@@ -199,59 +228,64 @@ impl Seeds {
 
     /// All names are to be looked up.
     pub(crate) fn want_all(&mut self) {
-        self.names.iter_mut().for_each(|name| name.wanted = true);
+        self.names.iter_mut().for_each(|name| name.wanted = Wanted::FromFile);
     }
 
-    /// A name to be looked up, which is no longer wanted then.
-    pub(crate) fn next_wanted(&mut self) -> Option<&Name> {
-        let name = self.names.iter_mut().find(|name| name.wanted)?;
-        name.wanted = false;
-        Some(name)
+    /// How many names are to be looked up.
+    pub(crate) fn wanted(&self) -> usize {
+        self.names.iter().filter(|name| name.wanted != Wanted::No).count()
+    }
+
+    /// The next name to be looked up.
+    pub(crate) fn next_wanted(&mut self) -> Option<&mut Name> {
+        let name = self.names.iter_mut().min_by_key(|name| name.wanted)?;
+        (name.wanted != Wanted::No).then_some(name)
     }
 
     /// Takes the addresses of the name with this number, with any port. If they are the whole of
     /// them, those of before that are not among them are given up; not for the sake of a name
-    /// without any.
-    ///
-    /// # Errors
-    /// It is this name's, and there is none of a host.
+    /// without any. When there are more than there is room for, those of before stay.
     pub(crate) fn learn(
         &mut self,
+        now: Instant,
         number: u32,
         addresses: &[Address],
-        whole: bool,
-    ) -> Result<(), &str> {
-        let name = self.names.iter_mut().find(|name| name.number == number);
+        outcome: Outcome,
+    ) -> News<'_> {
         // Nobody may want to know any more.
-        let Some(name) = name else { return Ok(()) };
+        let Some(at) = self.names.iter().position(|name| name.number == number) else {
+            return News::Nothing;
+        };
+        let name = &mut self.names[at];
         let (source, port) = (name.source, name.port);
         // A link-local address would need to say on which link.
         let of_host = |at: &&Address| at.with_port(port).is_usable() && !is_link_local(**at);
         let count = addresses.iter().filter(of_host).count();
-        if count > 0 {
-            self.changed |= !core::mem::replace(&mut name.resolved, true);
-            self.unsee(source, number);
-            for address in addresses.iter().filter(of_host) {
-                // Some of a host's addresses are as good as all.
-                let _ = self.put(source, number, address.with_port(port));
+        name.silent = count == 0 && outcome == Outcome::Silence;
+        if count == 0 {
+            if now < name.quiet_until {
+                return News::Nothing;
             }
-            if whole {
-                self.settle(source, number);
+            name.quiet_until = now + TOLD_PAUSE;
+            return News::Unresolved(&self.names[at].host);
+        }
+        let is_new = !core::mem::replace(&mut name.resolved, true);
+        let changed_before = core::mem::replace(&mut self.changed, is_new);
+        for found in &mut self.found {
+            if found.source == source && found.name == number {
+                found.seen = addresses.iter().any(|at| at.with_port(port) == found.address);
             }
+        }
+        if outcome == Outcome::Whole {
+            self.settle(source, number);
+        }
+        for address in addresses.iter().filter(of_host) {
+            // Some of a host's addresses are as good as all.
+            let _ = self.put(source, number, address.with_port(port));
         }
         let changed = self.changed;
-        let host = self.name(number).map_or("", |name| &name.host);
-        if count == 0 {
-            return Err(host);
-        }
-        if changed {
-            say(Level::Info, format_args!("name={host} addresses={count}"));
-        }
-        Ok(())
-    }
-
-    fn name(&self, number: u32) -> Option<&Name> {
-        self.names.iter().find(|name| name.number == number)
+        self.changed |= changed_before;
+        if changed { News::Resolved(&self.names[at].host, count) } else { News::Nothing }
     }
 
     /// What is not put again until `settle` goes.
@@ -279,12 +313,13 @@ impl Seeds {
             found.seen = true;
             return Ok(());
         }
-        self.changed = true;
         let found = Found { address, source, name, seen: true };
-        let Err(found) = self.found.push(found) else { return Ok(()) };
-        let last = self.found.iter_mut().max_by_key(|found| found.source);
-        let place = last.filter(|last| last.source > source).ok_or(JoinError::Full)?;
-        *place = found;
+        if let Err(found) = self.found.push(found) {
+            let last = self.found.iter_mut().max_by_key(|found| found.source);
+            let place = last.filter(|last| last.source > source).ok_or(JoinError::Full)?;
+            *place = found;
+        }
+        self.changed = true;
         Ok(())
     }
 
@@ -297,7 +332,18 @@ impl Seeds {
         let number = self.last_number.wrapping_add(1).max(1);
         self.last_number = number;
         let host = String::try_from(host).map_err(|_| JoinError::Unusable)?;
-        let name = Name { number, host, port, wanted: true, source, resolved: false, seen: true };
+        let name = Name {
+            number,
+            host,
+            port,
+            wanted: Wanted::FromFile,
+            asked: false,
+            silent: false,
+            quiet_until: Instant::ZERO,
+            source,
+            resolved: false,
+            seen: true,
+        };
         self.names.push(name).map_err(|_| JoinError::Full)?;
         self.changed = true;
         Ok(())

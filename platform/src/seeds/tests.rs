@@ -115,3 +115,103 @@ fn what_is_nobodys_is_refused() {
     }
     assert_eq!(agent.seeds.targets().count(), 0);
 }
+
+/// Looks the first name up: it has these addresses, and all of them are there, or not.
+fn learn(agent: &mut Agent, now: Instant, hosts: &[u8], outcome: Outcome) -> std::string::String {
+    agent.seeds.want_all();
+    let number = agent.seeds.next_wanted().expect("a name").number;
+    let addresses: std::vec::Vec<_> = hosts.iter().map(|host| address(*host)).collect();
+    std::format!("{:?}", agent.seeds.learn(now, number, &addresses, outcome))
+}
+
+/// As services give them whose members are many: those that are known stay, whatever the order.
+#[test]
+fn more_addresses_in_any_order_than_there_is_room_for_change_nothing() {
+    let mut agent = Agent::new();
+    agent.add(Source::Options, "seeds.example").unwrap();
+    let mut hosts: std::vec::Vec<u8> = (101..=160).collect();
+    let all = "Resolved(\"seeds.example\", 60)";
+    assert_eq!(learn(&mut agent, Instant::ZERO, &hosts, Outcome::Whole), all);
+    let seeds = agent.synced();
+    assert!(seeds.iter().copied().eq(101..=132));
+    for by in [20, 35, 7] {
+        hosts.rotate_left(by);
+        assert_eq!(learn(&mut agent, Instant::ZERO, &hosts, Outcome::Whole), "Nothing");
+        assert_eq!(agent.synced(), seeds);
+    }
+    // One that is gone makes room for one other.
+    hosts.retain(|host| *host != 110);
+    assert_eq!(
+        learn(&mut agent, Instant::ZERO, &hosts, Outcome::Whole),
+        "Resolved(\"seeds.example\", 59)"
+    );
+    let now = agent.synced();
+    assert_eq!(now.len(), 32);
+    assert_eq!(seeds.iter().filter(|host| !now.contains(host)).count(), 1);
+}
+
+#[test]
+fn only_what_is_new_about_a_name_is_news() {
+    let mut agent = Agent::new();
+    agent.add(Source::Options, "seeds.example").unwrap();
+    let whole =
+        |agent: &mut Agent, hosts: &[u8]| learn(agent, Instant::ZERO, hosts, Outcome::Whole);
+    let news = |count| std::format!("Resolved(\"seeds.example\", {count})");
+    assert_eq!(whole(&mut agent, &[2, 3]), news(2));
+    // The node has not been told yet, and there is something else to tell.
+    assert_eq!(whole(&mut agent, &[3, 2]), "Nothing");
+    agent.add(Source::Options, "10.0.0.9").unwrap();
+    assert_eq!(whole(&mut agent, &[3, 2]), "Nothing");
+    assert_eq!(agent.synced(), [2, 3, 9]);
+    assert_eq!(whole(&mut agent, &[3]), news(1));
+    assert_eq!(whole(&mut agent, &[3, 4]), news(2));
+    assert_eq!(agent.synced(), [3, 4, 9]);
+}
+
+/// At once, whatever was looked up before it, and then once a minute.
+#[test]
+fn each_name_that_does_not_resolve_is_told() {
+    let mut agent = Agent::new();
+    agent.add(Source::Options, "first.example").unwrap();
+    let unresolved = |name| std::format!("Unresolved(\"{name}.example\")");
+    let soon = Instant::ZERO + Duration::from_secs(59);
+    let later = Instant::ZERO + Duration::from_secs(60);
+    assert_eq!(learn(&mut agent, Instant::ZERO, &[], Outcome::Silence), unresolved("first"));
+    assert_eq!(learn(&mut agent, soon, &[], Outcome::Silence), "Nothing");
+    agent.add(Source::Request, "second.example").unwrap();
+    let number = agent.seeds.names[1].number;
+    let second = agent.seeds.learn(soon, number, &[], Outcome::Whole);
+    assert_eq!(second, News::Unresolved("second.example"));
+    assert_eq!(learn(&mut agent, later, &[], Outcome::Whole), unresolved("first"));
+}
+
+/// First those in the file of hosts, which take no time; last those that nobody answers about.
+#[test]
+fn names_are_looked_up_in_an_order_that_lets_few_wait() {
+    let mut agent = Agent::new();
+    for name in ["silent.example", "answered.example", "local.example"] {
+        agent.add(Source::Options, name).unwrap();
+    }
+    let silent = agent.seeds.names[0].number;
+    agent.seeds.learn(Instant::ZERO, silent, &[], Outcome::Silence);
+    agent.seeds.want_all();
+    let mut order = std::vec::Vec::new();
+    while let Some(name) = agent.seeds.next_wanted() {
+        order.push(std::format!("{:?} {}", name.wanted, name.host));
+        // As the finder does.
+        name.wanted = match name.wanted {
+            Wanted::FromFile if name.host.starts_with("local") => Wanted::No,
+            Wanted::FromFile if name.silent => Wanted::FromSilentServers,
+            Wanted::FromFile => Wanted::FromServers,
+            _ => Wanted::No,
+        };
+    }
+    let expected = [
+        "FromFile silent.example",
+        "FromFile answered.example",
+        "FromFile local.example",
+        "FromServers answered.example",
+        "FromSilentServers silent.example",
+    ];
+    assert_eq!(order, expected);
+}

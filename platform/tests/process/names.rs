@@ -221,6 +221,45 @@ fn a_silent_nameserver_holds_nothing_up() {
     }
 }
 
+/// Nobody waits for a name that nobody answers about: not those of the file of hosts, and others not
+/// for long.
+#[test]
+fn a_silent_name_holds_no_other_up() {
+    let seed = Agent::start(&at(v4(1), 0));
+    let port = seed.port();
+    let nameserver = Nameserver::start(Manner::SilentAboutSome, &[v4(1)]);
+    let join = ["silent.midge.test.", "localhost", "seeds.midge.test."];
+    let join = join.iter().map(|name| format!("{name}:{port}")).collect();
+    let more = vec![nameserver.option()];
+    let joiner = Agent::start(&Options { join, more, ..at(v4(3), 0) });
+    one_view(&[&joiner, &seed]);
+    joiner.logged(&["name=seeds.midge.test. addresses=1"]);
+    joiner.logged(&["name=silent.midge.test. note=\"does not resolve: no nameserver answers\""]);
+    let log = joiner.log();
+    let place = |name: &str| log.find(&format!("name={name}")).expect(name);
+    assert!(place("localhost") < place("silent"), "{log}");
+    // It was asked for once, once for each type, before it was the turn of the next.
+    let asked = nameserver.asked();
+    let before = asked.iter().take_while(|(name, _)| name.starts_with("silent")).count();
+    assert_eq!(before, 2, "{asked:?}");
+}
+
+/// Whatever was told before, and although all other names are well.
+#[test]
+fn a_running_agent_says_at_once_that_a_name_does_not_resolve() {
+    let seed = Agent::start(&at(v4(1), 0));
+    let nameserver = Nameserver::start(Manner::SilentAboutSome, &[v4(1)]);
+    let joiner = Agent::start(&by_name(at(v4(3), 0), seed.port(), &nameserver));
+    joiner.logged(&["name=seeds.midge.test. addresses=1"]);
+    one_view(&[&joiner, &seed]);
+    nameserver.set(Manner::NoName, &[]);
+    assert!(joiner.client(&["join", "typo.midge.test."]).status.success());
+    joiner.logged(&["name=typo.midge.test. note=\"does not resolve: there is no such name"]);
+    let asked = nameserver.asked();
+    let asked = asked.iter().filter(|(name, _)| name.starts_with("typo")).count();
+    assert!(asked <= 4, "it has looked twice at most: {asked}");
+}
+
 /// With a wildcard the first address decides what is advertised; it is not waited for, for ever.
 #[test]
 fn a_start_waits_for_names_a_few_seconds() {

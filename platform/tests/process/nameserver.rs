@@ -15,6 +15,8 @@ pub(crate) enum Manner {
     Honest,
     /// Not at all.
     Silent,
+    /// Not at all about names that begin with `silent`, and about others honestly.
+    SilentAboutSome,
     /// That there is no such name.
     NoName,
     /// That it cannot tell.
@@ -95,13 +97,19 @@ impl Zone {
     fn serve(&mut self, query: &[u8], send: &mut dyn FnMut(&[u8], bool)) {
         let (name, end) = question(query);
         let kind = query[end - 3];
+        let is_silent = self.manner == Manner::SilentAboutSome && name.starts_with("silent");
         self.asked.push((name, kind));
+        if is_silent {
+            return;
+        }
         let question = &query[..end];
         let honest: Vec<_> = self.addresses.iter().filter_map(|ip| octets(*ip, kind)).collect();
         match self.manner {
             Manner::HalfDeaf if kind == 28 => {}
             Manner::Silent => {}
-            Manner::Honest | Manner::HalfDeaf => send(&answer(question, 0, &honest), false),
+            Manner::Honest | Manner::HalfDeaf | Manner::SilentAboutSome => {
+                send(&answer(question, 0, &honest), false)
+            }
             Manner::NoName => send(&answer(question, 3, &[]), false),
             Manner::Failure => send(&answer(question, 2, &[]), false),
             Manner::Truncating => {
