@@ -2,9 +2,10 @@
 //!
 //! The agent renders tables itself, so a client only passes on what it gets.
 
-use core::fmt::{self, Write as _};
+use core::fmt;
 use std::os::fd::AsFd;
 
+use midge::ConfigError;
 use midge::config::{validate_cluster, validate_tags};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -26,45 +27,65 @@ const PATIENCE_SECS: u16 = 10;
 /// Between two requests of `--watch`.
 const WATCH_INTERVAL_MS: u16 = 1_000;
 
-/// The longest request, bytes.
+/// The longest request, bytes, and what of it follows the target.
 const REQUEST_BYTES: usize = 1_024;
+const REST_BYTES: usize = 128;
 
 const CLEAR_SCREEN: &[u8] = b"\x1b[H\x1b[2J";
 
 pub(super) fn members(options: &Options) -> Result<(), Failure> {
     let mut space = [0; REQUEST_BYTES];
-    let mut path = Page::new(&mut space);
-    path.push(if options.has(Flag::Quiet) { b"/v1/members?quiet=1" } else { b"/v1/members?" });
+    let mut request = begin(&mut space, "GET /v1/members?");
+    if options.has(Flag::Quiet) {
+        request.push(b"quiet=1");
+    }
     if let Some(states) = options.last(Flag::State) {
-        argument(&mut path, "&state=", states.text);
+        argument(&mut request, "&state=", states.text);
     }
     let mut name = "&tag=";
     options.values(Flag::Tag, &mut |tag| {
         // MIDGE_TAG has the tags of the agent itself.
         if !tag.from_environment {
-            argument(&mut path, core::mem::replace(&mut name, ","), tag.text);
+            argument(&mut request, core::mem::replace(&mut name, ","), tag.text);
         }
         Ok(())
     })?;
-    show(options, text(&path)?)
+    show(options, &request)
 }
 
 pub(super) fn stats(options: &Options) -> Result<(), Failure> {
-    show(options, "/v1/stats")
+    show(options, &begin(&mut [0; REQUEST_BYTES], "GET /v1/stats"))
+}
+
+/// `status --check` shows nothing: the exit status is the answer.
+pub(super) fn status(options: &Options) -> Result<(), Failure> {
+    let mut space = [0; REQUEST_BYTES];
+    let request = begin(&mut space, "GET /v1/status");
+    if !options.has(Flag::Check) {
+        return show(options, &request);
+    }
+    let mut space = [0; PAGE_BYTES];
+    let mut status = Page::new(&mut space);
+    ask(options, &request, JSON, &mut |piece| {
+        status.push(piece);
+        Ok(())
+    })?;
+    // In a string of the answer the quotes would be escaped.
+    let joined = b"\"joined\":true";
+    let has_joined = status.written().windows(joined.len()).any(|window| window == joined);
+    if has_joined { Ok(()) } else { Err(Failure::No) }
 }
 
 /// Follows the events until the agent has left.
 pub(super) fn events(options: &Options) -> Result<(), Failure> {
     let mut space = [0; REQUEST_BYTES];
-    let mut path = Page::new(&mut space);
-    path.push(b"/v1/events?");
+    let mut request = begin(&mut space, "GET /v1/events?");
     if let Some(since) = options.last(Flag::Since) {
-        argument(&mut path, "since=", since.text);
+        argument(&mut request, "since=", since.text);
     }
-    let accept = if options.has(Flag::Json) { JSON } else { TEXT };
     // An empty line says only that the agent is alive.
     let mut at_start = true;
-    ask(options, "GET", format_args!("{}", text(&path)?), accept, &mut |piece| {
+    ask(options, &request, form(options), &mut |piece| {
         let is_empty_line = at_start && piece == b"\n";
         at_start = piece.ends_with(b"\n");
         if is_empty_line { Ok(()) } else { write(piece) }
@@ -72,85 +93,49 @@ pub(super) fn events(options: &Options) -> Result<(), Failure> {
 }
 
 pub(super) fn forget(options: &Options) -> Result<(), Failure> {
-    act(options, "/v1/forget?node=", 0)
+    options.operands().try_for_each(|member| act(options, "POST /v1/forget?node=", member))
 }
 
 pub(super) fn log(options: &Options) -> Result<(), Failure> {
-    act(options, "/v1/log?level=", 0)
+    options.operands().try_for_each(|level| act(options, "POST /v1/log?level=", level))
+}
+
+pub(super) fn leave(options: &Options) -> Result<(), Failure> {
+    act(options, "POST /v1/leave", "")
 }
 
 /// `tag set KEY=VALUE ...` and `tag rm KEY ...`. Every tag is checked before the agent hears of the
 /// first.
 pub(super) fn tag(options: &Options) -> Result<(), Failure> {
-    match options.operands().next() {
+    let mut tags = options.operands();
+    let start = match tags.next() {
         Some("set") => {
             for tag in options.operands().skip(1) {
                 if tag.is_empty() || cut(tag, b',').is_some() || validate_tags(tag).is_err() {
-                    return Err(Failure::usage(format_args!(
-                        "`{tag}` is no tag: KEY=VALUE, 128 bytes at most"
-                    )));
+                    let error = ConfigError::Tags;
+                    return Err(Failure::usage(format_args!("`{tag}` is no tag: {error}")));
                 }
             }
-            act(options, "/v1/tags?set=", 1)
+            "POST /v1/tags?set="
         }
-        Some("rm") => act(options, "/v1/tags?remove=", 1),
-        _ => Err(Failure::usage(format_args!("say `tag set KEY=VALUE` or `tag rm KEY`"))),
-    }
-}
-
-/// Makes one request for each operand after the first few.
-fn act(options: &Options, path: &str, skipped: usize) -> Result<(), Failure> {
-    for operand in options.operands().skip(skipped) {
-        let mut space = [0; REQUEST_BYTES];
-        let mut target = Page::new(&mut space);
-        argument(&mut target, path, operand);
-        ask(options, "POST", format_args!("{}", text(&target)?), TEXT, &mut write)?;
-    }
-    Ok(())
-}
-
-/// Appends an argument of a query, percent-encoded where it must be (RFC 3986 section 3.4).
-fn argument(path: &mut Page<'_>, name: &str, value: &str) {
-    path.push(name.as_bytes());
-    for &byte in value.as_bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~=,:[]".contains(&byte) {
-            path.push(&[byte]);
-        } else {
-            path.push(b"%");
-            path.hex(u64::from(byte), 2);
-        }
-    }
-}
-
-/// A request's target, if it was not too long.
-fn text<'p>(path: &'p Page<'_>) -> Result<&'p str, Failure> {
-    let text = core::str::from_utf8(path.written()).ok().filter(|_| !path.is_overfull());
-    text.ok_or_else(|| Failure::usage(format_args!("an argument is too long")))
-}
-
-pub(super) fn status(options: &Options) -> Result<(), Failure> {
-    if options.has(Flag::Check) {
-        return check(options);
-    }
-    show(options, "/v1/status")
+        Some("rm") => "POST /v1/tags?remove=",
+        _ => return Err(Failure::usage(format_args!("say `tag set KEY=VALUE` or `tag rm KEY`"))),
+    };
+    tags.try_for_each(|tag| act(options, start, tag))
 }
 
 /// Every address is checked before the agent hears of the first.
 pub(super) fn join(options: &Options) -> Result<(), Failure> {
     for tell in [false, true] {
         for text in options.operands().flat_map(|operand| parts(operand, b',')) {
-            let seed = parse_target(text, DEFAULT_PORT)
-                .map_err(|error| Failure::usage(format_args!("`{text}`: {error}")))?;
             if tell {
-                ask(options, "POST", format_args!("/v1/join?addr={seed}"), TEXT, &mut write)?;
+                act(options, "POST /v1/join?addr=", text)?;
+            } else if let Err(error) = parse_target(text, DEFAULT_PORT) {
+                return Err(Failure::usage(format_args!("`{text}`: {error}")));
             }
         }
     }
     Ok(())
-}
-
-pub(super) fn leave(options: &Options) -> Result<(), Failure> {
-    ask(options, "POST", format_args!("/v1/leave"), TEXT, &mut write)
 }
 
 /// `--cluster`, or the default.
@@ -175,16 +160,50 @@ pub(super) fn api_paths(options: &Options, cluster: &'static str) -> Result<Sock
 const TEXT: &str = "text/plain";
 const JSON: &str = "application/json";
 
+/// The form of the answer that is asked for.
+fn form(options: &Options) -> &'static str {
+    if options.has(Flag::Json) { JSON } else { TEXT }
+}
+
+/// Begins a request: the method and the target, or how it begins.
+#[inline(never)]
+fn begin<'s>(space: &'s mut [u8; REQUEST_BYTES], start: &str) -> Page<'s> {
+    let mut request = Page::new(space);
+    request.push(start.as_bytes());
+    request
+}
+
+/// Appends an argument of a query, percent-encoded where it must be (RFC 3986 section 3.4).
+fn argument(request: &mut Page<'_>, name: &str, value: &str) {
+    request.push(name.as_bytes());
+    for &byte in value.as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~=,:[]".contains(&byte) {
+            request.push(&[byte]);
+        } else {
+            request.push(b"%");
+            request.hex(u64::from(byte), 2);
+        }
+    }
+}
+
+/// Makes a request that changes something, with one argument, and prints the answer.
+#[inline(never)]
+fn act(options: &Options, start: &str, value: &str) -> Result<(), Failure> {
+    let mut space = [0; REQUEST_BYTES];
+    let mut request = begin(&mut space, "");
+    argument(&mut request, start, value);
+    ask(options, &request, TEXT, &mut write)
+}
+
 /// Prints what the agent answers, again and again if asked to.
-fn show(options: &Options, path: &str) -> Result<(), Failure> {
-    let accept = if options.has(Flag::Json) { JSON } else { TEXT };
+fn show(options: &Options, request: &Page<'_>) -> Result<(), Failure> {
     let watch = options.has(Flag::Watch);
     // Cleared is a terminal; what is read by a program gets an empty line in between.
     let clear = watch && isatty(os::stdout()) == Ok(true);
     let mut before: &[u8] = if clear { CLEAR_SCREEN } else { b"" };
     loop {
         // Only when there is something to show in its place.
-        ask(options, "GET", format_args!("{path}"), accept, &mut |piece| {
+        ask(options, request, form(options), &mut |piece| {
             write(core::mem::take(&mut before))?;
             write(piece)
         })?;
@@ -197,39 +216,25 @@ fn show(options: &Options, path: &str) -> Result<(), Failure> {
     }
 }
 
-/// `status --check`: the exit status is the answer.
-fn check(options: &Options) -> Result<(), Failure> {
-    let mut space = [0; PAGE_BYTES];
-    let mut status = Page::new(&mut space);
-    ask(options, "GET", format_args!("/v1/status"), JSON, &mut |piece| {
-        status.push(piece);
-        Ok(())
-    })?;
-    // In a string of the answer the quotes would be escaped.
-    let joined = b"\"joined\":true";
-    let has_joined = status.written().windows(joined.len()).any(|window| window == joined);
-    if has_joined { Ok(()) } else { Err(Failure::No) }
-}
-
 /// Sends a request to the agent and hands the body of its answer to `sink`. An error of the agent
 /// becomes a failure with its text.
 #[inline(never)]
 fn ask(
     options: &Options,
-    method: &str,
-    path: fmt::Arguments<'_>,
+    start: &Page<'_>,
     accept: &str,
     sink: &mut Sink<'_>,
 ) -> Result<(), Failure> {
+    if start.is_overfull() {
+        return Err(Failure::usage(format_args!("an argument is too long")));
+    }
     let stream = connect_to_first(&api_paths(options, cluster(options)?)?)?;
-    let mut space = [0; REQUEST_BYTES + 128];
+    let mut space = [0; REQUEST_BYTES + REST_BYTES];
     let mut request = Page::new(&mut space);
-    // A page cannot fail, and the longest request fits.
-    let _ = write!(
-        request,
-        "{method} {path} HTTP/1.1\r\nHost: midge\r\nAccept: {accept}\r\nContent-Length: 0\r\n\
-         Connection: close\r\n\r\n"
-    );
+    request.push(start.written());
+    request.push(b" HTTP/1.1\r\nHost: midge\r\nContent-Length: 0\r\nConnection: close\r\nAccept: ");
+    request.push(accept.as_bytes());
+    request.push(b"\r\n\r\n");
     // So short a request fits into the buffer of a new connection.
     stream.send(request.written()).map_err(|error| explain(Broken::System(error)))?;
     let mut read = |space: &mut [u8]| receive(&stream, space);
@@ -240,39 +245,43 @@ fn ask(
 /// has a listener, too, and its queue may be full; so connecting must not block, and reading has its
 /// limit.
 fn connect_to_first(paths: &SocketPaths) -> Result<Socket, Failure> {
-    let first = match connect(paths.first) {
+    let first = match connect(&paths.first) {
         Ok(stream) => return Ok(stream),
-        Err(reason) => reason,
+        Err(error) => NotThere(&paths.first, error),
     };
-    let paths = match paths.second.map(connect) {
-        None => (first, None),
-        Some(Ok(stream)) => return Ok(stream),
-        Some(Err(second)) => (first, Some(second)),
-    };
-    Err(match paths {
-        (first, None) => no_agent(format_args!("{first}")),
-        (first, Some(second)) => no_agent(format_args!("{first}; {second}")),
-    })
-}
-
-fn no_agent(reasons: fmt::Arguments<'_>) -> Failure {
-    Failure::unreachable(format_args!(
-        "no agent: {reasons}. Is one running? Say which with --cluster or --api"
-    ))
+    let mut reasons = [Some(first), None];
+    if let Some(path) = &paths.second {
+        match connect(path) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => reasons[1] = Some(NotThere(path, error)),
+        }
+    }
+    Err(Failure::unreachable(format_args!(
+        "no agent: {}. Is one running? Say which with --cluster or --api",
+        Nowhere(&reasons)
+    )))
 }
 
 /// Why there is no connection to a path.
-struct NotThere(SocketPath, Errno);
+struct NotThere<'a>(&'a SocketPath, Errno);
 
-impl fmt::Display for NotThere {
+/// Why there is none to any of them.
+struct Nowhere<'a>(&'a [Option<NotThere<'a>>]);
+
+impl fmt::Display for Nowhere<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.0, Reason(self.1))
+        let mut separator = "";
+        for NotThere(path, error) in self.0.iter().flatten() {
+            write!(f, "{separator}{path}: {}", Reason(*error))?;
+            separator = "; ";
+        }
+        Ok(())
     }
 }
 
-fn connect(path: SocketPath) -> Result<Socket, NotThere> {
-    let c_path = path.c_path().ok_or(NotThere(path, Errno::ENAMETOOLONG))?;
-    Socket::connect_unix(c_path.as_c_str()).map_err(|error| NotThere(path, error))
+fn connect(path: &SocketPath) -> Result<Socket, Errno> {
+    let c_path = path.c_path().ok_or(Errno::ENAMETOOLONG)?;
+    Socket::connect_unix(c_path.as_c_str())
 }
 
 /// Reads what is there, or waits for it.

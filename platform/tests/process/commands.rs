@@ -72,12 +72,7 @@ fn changing_tags_and_finding_members_by_them() {
     refused(&agents[0], &["tag", "set", "novalue"], 2, "`novalue` is no tag");
     refused(&agents[0], &["tag", "put", "a=b"], 2, "tag set KEY=VALUE");
     refused(&agents[0], &["tag", "set"], 2, "a tag is missing");
-    refused(
-        &agents[0],
-        &["tag", "set", &format!("a={}", "%".repeat(400))],
-        2,
-        "is no tag: KEY=VALUE",
-    );
+    refused(&agents[0], &["tag", "set", &format!("a={}", "%".repeat(400))], 2, "is no tag");
     refused(&agents[0], &["members", "--state", "dead"], 2, "alive, suspect, failed, left");
     refused(&agents[0], &["members", "--tag", "zone"], 2, "KEY=VALUE");
 }
