@@ -3,9 +3,8 @@
 use midge::JoinError;
 
 use super::address::{DEFAULT_PORT, HOST_BYTES, Target, parse_target};
-use super::{Api, put, refuse, required};
-use crate::http::json::Object;
-use crate::http::{ContentType, Reply, Request, StatusCode};
+use super::{Api, refuse, required};
+use crate::http::{ContentType, Reply, Request, StatusCode, Values, show};
 use crate::seeds::Source;
 
 /// The longest name with a dot at its end and a port.
@@ -36,16 +35,13 @@ impl<const N: usize> Api<'_, N> {
             };
             return refuse(reply, content, status, given, &error);
         }
-        let joined = self.node.status().joined;
-        let page = reply.begin(StatusCode::Ok, content);
-        if content == ContentType::Text {
-            return put(page, &format_args!("asking {target}\n"));
-        }
-        let mut object = Object::open(page);
-        object.display("seed", &target);
-        object.flag("joined", joined);
-        object.close();
-        page.push(b"\n");
+        let values = Values {
+            numbers: &[self.node.status().joined.into()],
+            write: &|page, _, in_json| show(page, in_json, &target),
+            ..Values::NONE
+        };
+        let templates = "asking !a\n|{\"seed\":!a,\"joined\":?a}\n";
+        reply.answer(StatusCode::Ok, content, templates, &values);
     }
 
     fn ask(&mut self, target: Target<'_>) -> Result<(), JoinError> {
@@ -68,8 +64,7 @@ impl<const N: usize> Api<'_, N> {
     /// Begins to leave. A second time it changes nothing and says the same.
     pub(super) fn leave(&mut self, content: ContentType, reply: &mut Reply<'_>) {
         self.node.leave(self.now);
-        let page = reply.begin(StatusCode::Accepted, content);
-        let is_text = content == ContentType::Text;
-        page.push(if is_text { b"leaving\n" } else { b"{\"leaving\":true}\n" });
+        let templates = "leaving\n|{\"leaving\":true}\n";
+        reply.answer(StatusCode::Accepted, content, templates, &Values::NONE);
     }
 }

@@ -3,8 +3,8 @@
 use midge::{Address, ForgetError};
 
 use super::address::{DEFAULT_PORT, parse_address};
-use super::{Api, done, refuse, required};
-use crate::http::{ContentType, Reply, Request, StatusCode};
+use super::{Api, refuse, required};
+use crate::http::{ContentType, Page, Reply, Request, StatusCode, Values, show};
 use crate::text::parse_id;
 
 /// The longest address, name or id.
@@ -30,7 +30,12 @@ impl<const N: usize> Api<'_, N> {
             return reply.error(StatusCode::BadRequest, content, &WHAT);
         }
         match self.forget_member(node) {
-            Ok(address) => done(reply, content, "forgotten", &address),
+            Ok(address) => {
+                let templates = "forgotten: !a\n|{\"forgotten\":!a}\n";
+                let write = |page: &mut Page<'_>, _, in_json| show(page, in_json, &address);
+                let values = Values { write: &write, ..Values::NONE };
+                reply.answer(StatusCode::Ok, content, templates, &values);
+            }
             Err((status, why)) => refuse(reply, content, status, ("node", node), &why),
         }
     }

@@ -8,6 +8,7 @@ use super::table::{Row, printable};
 use super::{Api, put};
 use crate::http::json::Object;
 use crate::http::{ContentType, Cursor, Next, Page, Reply, Request, StatusCode};
+use crate::http::{Values, fill, none, show};
 use crate::text::{cut, parts};
 
 /// The kinds of answer, in `Cursor::kind`.
@@ -150,31 +151,39 @@ fn states(request: &Request<'_>, space: &mut [u8]) -> Result<Option<u8>, &'stati
     Ok(Some(mask))
 }
 
+/// A row of the list, after a comma or the first one.
 pub(super) fn json_row(page: &mut Page<'_>, member: &Member<'_>, comma: bool) {
     page.push(if comma { b",\n" } else { b"\n" });
-    let mut object = Object::open(page);
-    fields(&mut object, member);
-    match member.rtt_us {
-        0 => object.key("rtt_us").push(b"null"),
-        rtt_us => object.number("rtt_us", u64::from(rtt_us)),
+    json(page, member, ",\"rtt_us\":~c,\"self\":?d}");
+}
+
+/// What is told of a member wherever it is told, and what is told in the list alone.
+pub(super) fn json(page: &mut Page<'_>, member: &Member<'_>, end: &str) {
+    const FIELDS: &str = "{\"name\":$a,\"addr\":!a,\"id\":!i,\"state\":$b,\"epoch\":#a,\
+                          \"refutation\":#b,\"tags\":!t";
+    let values = Values {
+        numbers: &[
+            member.incarnation.epoch,
+            member.incarnation.refutation.into(),
+            member.rtt_us.into(),
+            member.own.into(),
+        ],
+        texts: &[member.name, member.state.name()],
+        write: &|page, what, in_json| match what {
+            b'a' => show(page, in_json, &member.address),
+            b'i' => id(page, in_json, member.id),
+            _ => tags(page, in_json, member.tags),
+        },
+    };
+    fill(page, true, FIELDS, &values);
+    fill(page, true, end, &values);
+}
+
+/// Tags as an object, or as they are.
+pub(super) fn tags(page: &mut Page<'_>, in_json: bool, tags: &str) {
+    if !in_json {
+        return printable(page, tags);
     }
-    object.flag("self", member.own);
-    object.close();
-}
-
-/// What is told of a member wherever it is told.
-pub(super) fn fields(object: &mut Object<'_, '_>, member: &Member<'_>) {
-    object.text("name", member.name);
-    object.display("addr", &member.address);
-    id(object, member.id);
-    object.text("state", member.state.name());
-    object.number("epoch", member.incarnation.epoch);
-    object.number("refutation", u64::from(member.incarnation.refutation));
-    tags(object.key("tags"), member.tags);
-}
-
-/// Tags as an object.
-pub(super) fn tags(page: &mut Page<'_>, tags: &str) {
     let mut object = Object::open(page);
     for (key, value) in parts(tags, b',').filter_map(|tag| cut(tag, b'=')) {
         object.text(key, value);
@@ -182,12 +191,20 @@ pub(super) fn tags(page: &mut Page<'_>, tags: &str) {
     object.close();
 }
 
-/// The `id` of a node that has one.
-pub(super) fn id(object: &mut Object<'_, '_>, id: u64) {
-    match id {
-        0 => object.key("id").push(b"null"),
-        id => object.hex("id", id, 16),
+/// The id of a node, if it has one.
+pub(super) fn id(page: &mut Page<'_>, in_json: bool, id: u64) {
+    if id == 0 {
+        return none(page, in_json);
     }
+    hex(page, in_json, id, 16);
+}
+
+/// Hexadecimal digits, in JSON as a string.
+pub(super) fn hex(page: &mut Page<'_>, in_json: bool, number: u64, digits: u32) {
+    let quote = if in_json { "\"" } else { "" };
+    page.push(quote.as_bytes());
+    page.hex(number, digits);
+    page.push(quote.as_bytes());
 }
 
 fn heading(page: &mut Page<'_>) {

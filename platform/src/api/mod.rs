@@ -24,7 +24,6 @@ use core::fmt;
 use events::Events;
 use midge::{Instant, Node};
 
-use crate::http::json::Object;
 use crate::http::{App, ContentType, Cursor, Method, Next, Page, Reply, Request, StatusCode};
 use crate::seeds::Seeds;
 use crate::text::same_word;
@@ -213,20 +212,6 @@ fn accepts(request: &Request<'_>, name: &[u8]) -> bool {
 
 fn contains_ignoring_case(value: &[u8], part: &[u8]) -> bool {
     value.windows(part.len()).any(|window| same_word(window, part))
-}
-
-/// Answers that something was done: `{"KEY":"VALUE"}`, or `KEY: VALUE`.
-#[inline(never)]
-fn done(reply: &mut Reply<'_>, content: ContentType, key: &str, value: &dyn fmt::Display) {
-    let page = reply.begin(StatusCode::Ok, content);
-    if content == ContentType::Text {
-        put(page, &format_args!("{key}: {value}"));
-    } else {
-        let mut object = Object::open(page);
-        object.display(key, value);
-        object.close();
-    }
-    page.push(b"\n");
 }
 
 /// An argument that must be given. If it is not, or cannot be read, answers so.

@@ -3,9 +3,8 @@
 use midge::ConfigError;
 use midge::limits::TAGS_BYTES;
 
-use super::{Api, done, members, put, refuse};
-use crate::http::json::Object;
-use crate::http::{ContentType, Page, Reply, Request, StatusCode};
+use super::{Api, members, refuse};
+use crate::http::{ContentType, Page, Reply, Request, StatusCode, Values};
 use crate::logger::find_level;
 use crate::text::{cut, parts};
 
@@ -35,15 +34,11 @@ impl<const N: usize> Api<'_, N> {
             };
             return refuse(reply, content, status, ("tag", tag), &error);
         }
-        let page = reply.begin(StatusCode::Ok, content);
         let tags = self.node.status().own.tags;
-        if content == ContentType::Text {
-            return put(page, &format_args!("tags: {tags}\n"));
-        }
-        let mut object = Object::open(page);
-        members::tags(object.key("tags"), tags);
-        object.close();
-        page.push(b"\n");
+        let write = |page: &mut Page<'_>, _, in_json| members::tags(page, in_json, tags);
+        let templates = "tags: !a\n|{\"tags\":!a}\n";
+        let values = Values { write: &write, ..Values::NONE };
+        reply.answer(StatusCode::Ok, content, templates, &values);
     }
 
     /// The tag comes after all others; one that is not there is removed already.
@@ -78,7 +73,9 @@ impl<const N: usize> Api<'_, N> {
             return reply.error(StatusCode::BadRequest, content, &what);
         };
         log::set_max_level(level);
-        done(reply, content, "level", &name);
+        let values = Values { texts: &[name], ..Values::NONE };
+        let templates = "level: $a\n|{\"level\":$a}\n";
+        reply.answer(StatusCode::Ok, content, templates, &values);
     }
 }
 

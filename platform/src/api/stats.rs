@@ -5,7 +5,7 @@ use midge::{Duration, Reject, State};
 use super::Api;
 use crate::http::json::Object;
 use crate::http::{ContentType, Cursor, Next, Page, Reply, Stats as Http, StatusCode};
-use crate::text::{cut, parts};
+use crate::text::parts;
 
 /// What has become of the events that a program was to be run for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -52,52 +52,15 @@ impl Counters {
     }
 }
 
-/// A figure a line, in the order of [`Api::values`]: `c` for a counter, `g` for what also falls, in
-/// capitals for microseconds, which are seconds for Prometheus; then its name and what it means.
+/// The figures in the order of [`Api::values`]: `c` for a counter, `g` for what also falls, in
+/// capitals for microseconds, which are seconds for Prometheus; then its name.
 const FIGURES: &str = "\
-cdatagrams_in Datagrams accepted
-cdatagrams_out Datagrams built
-cbytes_in UDP payload accepted
-cbytes_out UDP payload built
-csend_dropped Datagrams that the system did not send
-cunknown_sections Sections of later versions, skipped
-cprobes Probes begun
-cprobes_failed Probes without an answer
-crefutations Accusations of this node refuted
-creconciliations Reconciliations begun
-crows_refused Rumours ignored, no row was free
-caccusations_ignored Accusations beyond the limit of a sender
-crequests_ignored Requests beyond the limit of a sender
-cepochs_ignored Statements from too far in the future
-coverflows Answers dropped, no place was free
-cevents Events
-cevents_lost Events not told
-capi_connections API connections
-capi_requests API requests answered
-capi_refused API requests malformed or too large
-capi_timeouts API connections too slow
-capi_busy API clients without a place
-capi_evicted API connections closed for others
-capi_accept_errors API connections not accepted
-clog_dropped Log lines dropped
-cstate_errors Writes to the state directory that failed
-chook_runs Programs begun for events
-chook_failures Programs for events that failed
-chook_events_merged Events passed over for newer ones about the same
-chook_events_lost Events lost, programs ran too slowly
-callocations Heap allocations since the loop began
-cloop_rounds Rounds of the loop
-Cloop_busy_us Time not spent waiting
-Gloop_longest_us Longest round of the loop
-Grtt_us Smoothed round trip of probes, 0 if none yet
-ghealth Local health multiplier, 0 is well
-gcapacity Rows there is room for
-gseeds Addresses to join through
-gready 1 if this node has joined
-gjoined 1 if another member is known, or none sought
-gisolated 1 if nothing is heard of any member
-gpartial 1 if the fleet is larger than the table
-Guptime_us Time since the start";
+cdatagrams_in cdatagrams_out cbytes_in cbytes_out csend_dropped cunknown_sections cprobes \
+cprobes_failed crefutations creconciliations crows_refused caccusations_ignored crequests_ignored \
+cepochs_ignored coverflows cevents cevents_lost capi_connections capi_requests capi_refused \
+capi_timeouts capi_busy capi_evicted capi_accept_errors clog_dropped cstate_errors chook_runs \
+chook_failures chook_events_merged chook_events_lost callocations cloop_rounds Cloop_busy_us \
+Gloop_longest_us Grtt_us ghealth gcapacity gseeds gready gjoined gisolated gpartial Guptime_us";
 
 const COUNT: usize = 43;
 
@@ -162,8 +125,8 @@ impl<const N: usize> Api<'_, N> {
     /// All figures.
     #[inline(never)]
     pub(crate) fn figures(&self) -> [Figure; COUNT] {
-        let mut lines = parts(FIGURES, b'\n');
-        self.values().map(|value| Figure::read(lines.next().unwrap_or_default(), value))
+        let mut names = parts(FIGURES, b' ');
+        self.values().map(|value| Figure::read(names.next().unwrap_or_default(), value))
     }
 
     pub(super) fn stats(&self, content: ContentType, reply: &mut Reply<'_>) {
@@ -210,17 +173,17 @@ impl<const N: usize> Api<'_, N> {
 
     fn labelled_metrics(&self, page: &mut Page<'_>) {
         let rejects = self.node.stats().rejects;
-        describe(page, "rejects", "_total", "Datagrams rejected, by reason");
+        describe(page, "rejects", "_total");
         for (reason, count) in Reject::ALL.iter().zip(rejects) {
             sample(page, ("rejects_total{reason=\"", reason.name()), count);
         }
         let status = self.node.status();
-        describe(page, "members", "", "Members by state, this node included");
+        describe(page, "members", "");
         let members = [status.alive, status.suspect, status.failed, status.left];
         for (state, count) in STATES.iter().zip(members) {
             sample(page, ("members{state=\"", state.name()), count);
         }
-        describe(page, "build_info", "", "Always 1");
+        describe(page, "build_info", "");
         sample(page, ("build_info{version=\"", self.about.version), 1);
     }
 }
@@ -230,16 +193,14 @@ pub(crate) struct Figure {
     is_counter: bool,
     in_seconds: bool,
     pub(crate) name: &'static str,
-    help: &'static str,
     pub(crate) value: u64,
 }
 
 impl Figure {
-    fn read(line: &'static str, value: u64) -> Self {
-        let (name, help) = cut(line, b' ').unwrap_or_default();
+    fn read(name: &'static str, value: u64) -> Self {
         let (kind, name) = name.split_at(1);
         let in_seconds = kind == "C" || kind == "G";
-        Self { is_counter: kind == "c" || kind == "C", in_seconds, name, help, value }
+        Self { is_counter: kind == "c" || kind == "C", in_seconds, name, value }
     }
 }
 
@@ -262,7 +223,7 @@ fn metric(page: &mut Page<'_>, figure: &Figure) {
         (_, true) => (figure.name, "_total"),
         (_, false) => (figure.name, ""),
     };
-    describe(page, stem, suffix, figure.help);
+    describe(page, stem, suffix);
     name_of(page, stem, suffix);
     page.push(b" ");
     if figure.in_seconds {
@@ -285,12 +246,9 @@ fn name_of(page: &mut Page<'_>, stem: &str, suffix: &str) {
     page.push(suffix.as_bytes());
 }
 
-fn describe(page: &mut Page<'_>, stem: &str, suffix: &str, help: &str) {
-    page.push(b"# HELP ");
-    name_of(page, stem, suffix);
-    page.push(b" ");
-    page.push(help.as_bytes());
-    page.push(b"\n# TYPE ");
+/// What follows is a counter or a gauge. What it means is in the document, not in every answer.
+fn describe(page: &mut Page<'_>, stem: &str, suffix: &str) {
+    page.push(b"# TYPE ");
     name_of(page, stem, suffix);
     let is_counter = suffix.ends_with("total");
     page.push(if is_counter { b" counter\n" } else { b" gauge\n" });

@@ -6,7 +6,7 @@ use midge::{Address, Duration, Incarnation, Member, State, Status};
 use serde_json::Value;
 
 use super::members::{json_row, table_row};
-use super::status::{write_json, write_text};
+use super::status;
 use super::*;
 use crate::http::tests::harness::{Answer, Timed, World, get};
 use crate::seeds::Source;
@@ -506,13 +506,13 @@ fn the_longest_status_fits() {
     }
     let mut space = [0; crate::http::reply::BODY_ROOM];
     let mut page = Page::new(&mut space);
-    write_json(&mut page, &status, &names, &ABOUT, u64::MAX);
+    status::write(&mut page, true, &status, &names, &ABOUT, u64::MAX);
     assert!(!page.is_overfull(), "{} bytes", page.len());
     let value: Value = serde_json::from_slice(page.written()).unwrap();
     let listed = value["seeds"].as_array().unwrap().len();
     assert!(listed > 32, "some names, too");
     let mut page = Page::new(&mut space);
-    write_text(&mut page, &status, &names, &ABOUT, u64::MAX);
+    status::write(&mut page, false, &status, &names, &ABOUT, u64::MAX);
     assert!(!page.is_overfull(), "{} bytes", page.len());
 }
 

@@ -8,7 +8,7 @@
 //! - [`connection`]: one connection as a state machine over its two buffers
 //! - [`request`]: from bytes to a [`Request`], and everything that makes one malformed
 //! - [`reply`]: the head of an answer and its framing (sized, chunked, or until the end)
-//! - [`page`], [`json`]: writing text into one page of 4 KiB
+//! - [`page`], [`json`], [`template`]: writing text into one page of 4 KiB
 //! - [`listener`]: where connections come from; [`bind`]: the Unix socket
 //!
 //! An answer is produced in pages. The application fills a page, and says with [`Next`] whether
@@ -22,6 +22,7 @@ pub mod page;
 pub mod reply;
 pub mod request;
 pub mod server;
+pub mod template;
 
 mod connection;
 
@@ -32,6 +33,7 @@ pub use page::Page;
 pub use reply::{ContentType, Reply, StatusCode};
 pub use request::{ArgumentError, Method, Request};
 pub use server::{App, Server, Stats};
+pub use template::{Values, fill, none, show};
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -3,9 +3,9 @@
 use core::fmt;
 
 use super::PAGE_BYTES;
-use super::json::Object;
 use super::page::Page;
-use crate::text::printable;
+use super::template::{Values, fill, show};
+use crate::text::cut;
 
 /// The statuses that are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,18 +141,25 @@ impl<'a> Reply<'a> {
 
     /// Answers with an error: one line in plain text, or else `{"error": ..., "code": ...}`.
     pub fn error(&mut self, status: StatusCode, content: ContentType, what: &dyn fmt::Display) {
-        if content == ContentType::Text {
-            let page = self.begin(status, content);
-            // The page cannot fail.
-            let _ = fmt::write(&mut Printable(page), format_args!("{what}"));
-            return page.push(b"\n");
-        }
-        let page = self.begin(status, ContentType::Json);
-        let mut object = Object::open(page);
-        object.display("error", what);
-        object.text("code", status.code());
-        object.close();
-        page.push(b"\n");
+        let write = |page: &mut Page<'_>, _, in_json| show(page, in_json, what);
+        let values = Values { texts: &[status.code()], write: &write, ..Values::NONE };
+        let content = if content == ContentType::Text { content } else { ContentType::Json };
+        self.answer(status, content, "!a\n|{\"error\":!a,\"code\":$a}\n", &values);
+    }
+
+    /// Answers with one of two templates, for text and, after a `|`, for JSON. See [`fill`].
+    #[inline(never)]
+    pub fn answer(
+        &mut self,
+        status: StatusCode,
+        content: ContentType,
+        templates: &str,
+        values: &Values<'_>,
+    ) {
+        let in_json = content != ContentType::Text;
+        let page = self.begin(status, content);
+        let (text, json) = cut(templates, b'|').unwrap_or_default();
+        fill(page, in_json, if in_json { json } else { text }, values);
     }
 
     /// Answers 405 and says which methods there are.
@@ -167,16 +174,6 @@ impl<'a> Reply<'a> {
     /// [`WAITING`](super::WAITING) others do. Asked before an action whose answer would wait.
     pub fn may_wait(&self) -> bool {
         self.may_wait
-    }
-}
-
-/// A page for people: what would drive a terminal becomes `?`.
-struct Printable<'p, 'a>(&'p mut Page<'a>);
-
-impl fmt::Write for Printable<'_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        printable(text, &mut |piece| self.0.push(piece.as_bytes()));
-        Ok(())
     }
 }
 

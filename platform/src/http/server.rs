@@ -153,8 +153,11 @@ impl<'b, L: Listener> Server<'b, L> {
     /// When [`run`](Self::run) is due although no event comes.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let deadlines = self.connections.iter().flatten().map(Connection::until);
-        deadlines.chain(self.retry).min().filter(|&until| until < Instant::FAR_FUTURE)
+        let mut first = self.retry.unwrap_or(Instant::FAR_FUTURE);
+        for connection in self.connections.iter().flatten() {
+            first = first.min(connection.until());
+        }
+        (first < Instant::FAR_FUTURE).then_some(first)
     }
 
     /// Counters.
@@ -275,11 +278,15 @@ impl<'b, L: Listener> Server<'b, L> {
     /// Closes the connection that has been idle for longest; when none is, the one that has been
     /// sending its next request for longest, lest a few that are never done hold every slot.
     fn evict(&mut self, among_guests: bool) -> bool {
-        let since = |slot: usize| {
-            let connection = self.connections[slot].as_ref()?;
-            if among_guests && !connection.is_guest() { None } else { connection.dispensable() }
-        };
-        let longest = (0..SLOTS).filter_map(|slot| Some((since(slot)?, slot))).min();
+        let mut longest = None;
+        for (slot, connection) in self.connections.iter().enumerate() {
+            let Some(connection) = connection else { continue };
+            let Some((partial, since)) = connection.dispensable() else { continue };
+            let is_asked = connection.is_guest() || !among_guests;
+            if is_asked && longest.is_none_or(|(least, _)| (partial, since) < least) {
+                longest = Some(((partial, since), slot));
+            }
+        }
         let Some((_, slot)) = longest else { return false };
         self.remove(slot);
         self.stats.evicted += 1;
@@ -289,14 +296,14 @@ impl<'b, L: Listener> Server<'b, L> {
     /// The lowest free slot. When there is none, that of the connection that has been closing for
     /// longest: at most [`SERVED`] others are not.
     fn free_slot(&mut self) -> Option<usize> {
-        if let Some(free) = self.connections.iter().position(Option::is_none) {
-            return Some(free);
+        let (mut oldest, mut first) = (None, Instant::FAR_FUTURE);
+        for (slot, connection) in self.connections.iter().enumerate() {
+            let Some(connection) = connection else { return Some(slot) };
+            if connection.is_closing() && connection.until() < first {
+                (oldest, first) = (Some(slot), connection.until());
+            }
         }
-        let closing =
-            |slot: &usize| self.connections[*slot].as_ref().is_some_and(Connection::is_closing);
-        let until = |slot: &usize| self.connections[*slot].as_ref().map(Connection::until);
-        let oldest = (0..SLOTS).filter(closing).min_by_key(until)?;
-        self.remove(oldest);
-        Some(oldest)
+        self.remove(oldest?);
+        oldest
     }
 }

@@ -13,7 +13,6 @@ mod stream;
 use midge::{Event, Node};
 
 use crate::http::Page;
-use crate::http::json::Object;
 use crate::text::{cut, parse_hex, parse_number};
 
 pub use record::{Kind, Record, Snapshot, Value};
@@ -107,13 +106,10 @@ impl Events {
 
     /// Appends an event as one JSON object, without a line end: at most [`record::JSON_BYTES`].
     pub fn json(&self, record: &Record, page: &mut Page<'_>) {
-        let mut object = Object::open(page);
-        let page = object.key("id");
-        page.push(b"\"");
+        page.push(b"{\"id\":\"");
         self.id(record, page);
         page.push(b"\"");
-        record.json(&mut object);
-        object.close();
+        record.json(page);
     }
 }
 

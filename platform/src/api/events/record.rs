@@ -11,6 +11,7 @@ use midge::{Address, Incarnation, Member, Node, State};
 
 use crate::api::members;
 use crate::http::json::Object;
+use crate::http::{Page, Values, fill, none};
 use crate::text::{Quoted, cut};
 
 /// The longest event as JSON, bytes: every byte of a name and of tags escaped, and all the rest.
@@ -320,43 +321,40 @@ impl Record {
     }
 
     /// All of its JSON after the id.
-    pub(super) fn json(&self, object: &mut Object<'_, '_>) {
-        object.text("event", self.kind.name());
-        match self.time_ms {
-            0 => object.key("time_ms").push(b"null"),
-            time_ms => object.number("time_ms", time_ms),
-        }
-        let page = object.key("member");
-        if self.has_member() {
-            let mut member = Object::open(page);
-            self.member_fields(&mut member);
-            member.close();
-        } else {
-            page.push(b"null");
-        }
-        let page = object.key("detail");
-        if self.details[0].key.is_none() {
-            return page.push(b"null");
-        }
-        let mut detail = Object::open(page);
+    pub(super) fn json(&self, page: &mut Page<'_>) {
+        let values = Values {
+            numbers: &[self.time_ms],
+            texts: &[self.kind.name()],
+            write: &|page, what, in_json| match what {
+                b'm' if self.has_member() => self.member_json(page),
+                b'd' if self.details[0].key.is_some() => self.details_json(page),
+                _ => none(page, in_json),
+            },
+        };
+        let template = ",\"event\":$a,\"time_ms\":~a,\"member\":!m,\"detail\":!d}";
+        fill(page, true, template, &values);
+    }
+
+    fn details_json(&self, page: &mut Page<'_>) {
+        let mut object = Object::open(page);
         for Detail { key, value } in &self.details {
             let Some(key) = key else { break };
             match value {
-                Value::Unknown => detail.key(key).push(b"null"),
-                Value::Number(number) => detail.number(key, *number),
-                Value::Flag(flag) => detail.flag(key, *flag),
-                Value::Word(_) | Value::Address(_) => detail.display(key, value),
+                Value::Unknown => none(object.key(key), true),
+                Value::Number(number) => object.number(key, *number),
+                Value::Flag(flag) => object.flag(key, *flag),
+                Value::Word(_) | Value::Address(_) => object.display(key, value),
             }
         }
-        detail.close();
+        object.close();
     }
 
-    fn member_fields(&self, object: &mut Object<'_, '_>) {
+    fn member_json(&self, page: &mut Page<'_>) {
         let Snapshot { address, state, incarnation, id, name, tags } = &self.member;
         let (&address, &state, &incarnation, &id) = (address, state, incarnation, id);
         let (rtt_us, own) = (0, false);
         let member = Member { address, state, incarnation, id, name, tags, rtt_us, own };
-        members::fields(object, &member);
+        members::json(page, &member, "}");
     }
 }
 
