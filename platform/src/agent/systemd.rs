@@ -15,6 +15,9 @@ use crate::text::parse_number;
 /// How often it is told how the agent is, without a watchdog.
 const PAUSE: Duration = Duration::from_secs(60);
 
+/// How often it is told at most, however impatient its watchdog is.
+const LEAST_PAUSE: Duration = Duration::from_millis(100);
+
 /// After how long one tries again when the manager's socket is full, or gone.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -50,7 +53,7 @@ impl Manager {
         let watchdog = environment.variable("WATCHDOG_USEC");
         let pause = match watchdog.and_then(|us| parse_number(us.as_bytes())) {
             None | Some(0) => PAUSE,
-            Some(us) => PAUSE.min(Duration::from_micros(us / 2)),
+            Some(us) => Duration::from_micros(us / 2).clamp(LEAST_PAUSE, PAUSE),
         };
         let address = environment.variable("NOTIFY_SOCKET").filter(|address| !address.is_empty());
         Self { address, pause, told: JOINING, failed: false, due: Instant::ZERO }

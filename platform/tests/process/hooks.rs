@@ -299,17 +299,26 @@ fn one_that_hangs_is_stopped_and_stalls_nothing() {
     let out = directory.path("out");
     let hook = script(
         &directory,
-        "[ -e \"$1\" ] && exit
+        "echo $MIDGE_EVENT_KIND $MIDGE_EVENT_ADDR >> \"$2\"
+         [ -e \"$1\" ] && exit
          trap '' TERM
          sleep 600 &
          echo $$ > \"$1\"
          echo $! >> \"$1\"
          while :; do sleep 600; done",
     );
-    let agent = Agent::start(&with_hook(&format!("{} {}", hook.display(), out.display())));
+    let kinds = directory.path("kinds");
+    let command = format!("{} {} {}", hook.display(), out.display(), kinds.display());
+    let agent = Agent::start(&with_hook(&command));
+    // It hangs before there is a member to tell of.
+    let pids = pids(&out, 2);
+    assert_eq!(lines(&kinds), ["joined"]);
     let join = || Options { join: vec![agent.addr().into()], ..Options::default() };
     let others = Agent::start_all(&[join(), join(), join()]);
-    let pids = pids(&out, 2);
+    for other in &others {
+        agent.logged(&["event=member_joined", other.addr()]);
+    }
+    assert_eq!(lines(&kinds), ["joined"], "one at a time");
     let start = Instant::now();
     eventually("it is stopped", || {
         let status = agent.get("/v1/status")?;
@@ -324,8 +333,14 @@ fn one_that_hangs_is_stopped_and_stalls_nothing() {
             |line: &str| line.contains("member_suspected") && line.contains(agent.addr());
         assert!(!other.log().lines().any(suspected), "{}", other.log());
     }
-    // And the events that came meanwhile are told: each member is there, by its newest fact.
-    drop(others);
+    // And the events that came meanwhile are told: each member is there.
+    for other in &others {
+        let event = format!("member_joined {}", other.addr());
+        eventually("it is told", || {
+            let told = lines(&kinds);
+            if told.contains(&event) { Ok(()) } else { Err(format!("{told:?}")) }
+        });
+    }
 }
 
 const LOITER: &str = "trap '' TERM; echo $$ > \"$1\"; while :; do sleep 600; done";

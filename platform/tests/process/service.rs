@@ -81,14 +81,35 @@ fn a_watchdog_is_fed_twice_in_its_time() {
     let directory = Directory::new();
     let path = directory.path("notify");
     let manager = UnixDatagram::bind(&path).unwrap();
-    let watchdog = [("WATCHDOG_USEC", "400000".to_string())];
+    let time = Duration::from_secs(1);
+    let watchdog = [("WATCHDOG_USEC", time.as_micros().to_string())];
     let agent = Agent::start(&started_by(path.to_str().unwrap(), &watchdog));
     until(&manager, "joined");
     let start = Instant::now();
     for _ in 0..5 {
+        let last = Instant::now();
         assert!(next(&manager).1.contains(&"WATCHDOG=1".to_string()));
+        assert!(last.elapsed() < time, "the manager would have killed it: {:?}", last.elapsed());
     }
-    assert!(start.elapsed() > Duration::from_millis(700), "{:?}", start.elapsed());
+    // From the first to the fifth there are four halves of the time.
+    assert!(start.elapsed() > 2 * time - time / 4, "{:?}", start.elapsed());
+    drop(agent);
+}
+
+/// One that wants to hear more than can be of use is fed ten times a second.
+#[test]
+fn an_impatient_watchdog_does_not_keep_the_agent_busy() {
+    let directory = Directory::new();
+    let path = directory.path("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    let watchdog = [("WATCHDOG_USEC", "1".to_string())];
+    let agent = Agent::start(&started_by(path.to_str().unwrap(), &watchdog));
+    until(&manager, "joined");
+    let start = Instant::now();
+    for _ in 0..10 {
+        next(&manager);
+    }
+    assert!(start.elapsed() > Duration::from_millis(800), "{:?}", start.elapsed());
     drop(agent);
 }
 
