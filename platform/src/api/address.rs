@@ -18,10 +18,10 @@ pub const HTTP_PORT: u16 = 6435;
 /// Why a text is no address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddressError {
-    /// Neither a literal IPv4 nor IPv6 address, or its port is no number up to 65535.
+    /// Neither a name nor a literal IPv4 or IPv6 address, or its port is no number up to 65535.
     Syntax,
-    /// A host name, where only an address will do.
-    Name,
+    /// No address, where only one will do.
+    NoAddress,
     /// A host name that cannot be one.
     Host,
     /// An IPv6 address with a scope (`%eth0`), which means nothing on another host.
@@ -31,9 +31,9 @@ pub enum AddressError {
 impl fmt::Display for AddressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Name => "no names here; give an IP address: 10.0.0.7, 10.0.0.7:7000, 2001:db8::7 or [2001:db8::7]:7000",
+            Self::NoAddress => "give an IP address, no name: 10.0.0.7, 10.0.0.7:7000, 2001:db8::7 or [2001:db8::7]:7000",
             Self::Host => "a name has at most 253 bytes, between its dots 1 to 63 letters, digits and hyphens, and what is not ASCII in its xn-- form",
-            Self::Syntax => "give an IP address, with a port if it is not 6434: 10.0.0.7, 10.0.0.7:7000, 2001:db8::7 or [2001:db8::7]:7000",
+            Self::Syntax => "give a name or an IP address, with a port if it is not 6434: web-1, 10.0.0.7:7000, 2001:db8::7 or [2001:db8::7]:7000",
             Self::Scope => "an address with a scope means nothing on another host; give one that all hosts can reach",
         })
     }
@@ -63,18 +63,19 @@ impl fmt::Display for Target<'_> {
 /// Without a port it gets `default_port`.
 ///
 /// # Errors
-/// An [`AddressError`].
+/// An [`AddressError`] other than `Syntax`.
 pub fn parse_address(text: &str, default_port: u16) -> Result<Address, AddressError> {
-    match parse_target(text, default_port)? {
-        Target::Address(address) => Ok(address),
-        Target::Name(..) => Err(AddressError::Name),
+    match parse_target(text, default_port) {
+        Ok(Target::Address(address)) => Ok(address),
+        Ok(Target::Name(..)) | Err(AddressError::Syntax) => Err(AddressError::NoAddress),
+        Err(error) => Err(error),
     }
 }
 
 /// Reads what [`parse_address`] reads, and `NAME` or `NAME:PORT`.
 ///
 /// # Errors
-/// An [`AddressError`] other than `Name`.
+/// An [`AddressError`] other than `NoAddress`.
 pub fn parse_target(text: &str, default_port: u16) -> Result<Target<'_>, AddressError> {
     if cut(text, b'%').is_some() {
         return Err(AddressError::Scope);
@@ -225,7 +226,7 @@ mod tests {
 
     #[test]
     fn says_what_is_wrong() {
-        use AddressError::{Host, Name, Scope, Syntax};
+        use AddressError::{Host, NoAddress, Scope, Syntax};
         for (text, error) in [
             ("", Syntax),
             (":6434", Syntax),
@@ -249,12 +250,16 @@ mod tests {
             ("a..b", Host),
             (".a", Host),
             ("b\u{fc}cher.example", Host),
-            ("localhost", Name),
-            ("seed-1.example.com:6434", Name),
             ("fe80::1%eth0", Scope),
             ("[fe80::1%2]:6434", Scope),
         ] {
+            assert_eq!(parse_target(text, 6434), Err(error), "{text}");
+            // Where names will not do, they are not proposed.
+            let error = if error == Syntax { NoAddress } else { error };
             assert_eq!(parse_address(text, 6434), Err(error), "{text}");
+        }
+        for name in ["localhost", "seed-1.example.com:6434"] {
+            assert_eq!(parse_address(name, 6434), Err(NoAddress), "{name}");
         }
     }
 

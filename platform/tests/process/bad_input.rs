@@ -58,7 +58,10 @@ fn addresses_that_cannot_be_read() {
     }
     for option in ["--bind", "--advertise"] {
         for value in ["nonsense", "localhost", "seed-1.example.com:6434"] {
-            misused(&[option, value], &[option, &format!("`{value}`"), "no names here"]);
+            misused(
+                &[option, value],
+                &[option, &format!("`{value}`"), "give an IP address, no name"],
+            );
         }
     }
     misused(&["--bind", ""], &["--bind", "``"]);

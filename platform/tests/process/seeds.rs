@@ -28,7 +28,7 @@ fn a_join_file_is_read_again_when_it_changes() {
     agent.signal(Signal::SIGHUP);
     has_seeds(&agent, &[&first]);
     one_view(&[&agent, &first]);
-    agent.logged(&["warn seeds=join-file line=4 ", "ignored: give an IP address"]);
+    agent.logged(&["warn seeds=join-file line=4 ", "ignored: give a name or an IP address"]);
     agent.logged(&["line=5 text=10.0.0 "]);
     // Without a signal it takes its time.
     fs::write(&path, format!("{}\n", second.addr())).unwrap();
