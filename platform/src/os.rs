@@ -108,11 +108,17 @@ pub(crate) unsafe fn fork(end: i32) -> Result<libc::pid_t, Errno> {
             libc::syscall(libc::SYS_prctl, libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0);
             // It may have ended before it was told that this is to be known.
             if libc::getppid() != own {
-                libc::_exit(0);
+                exit(0);
             }
         }
         Ok(pid as libc::pid_t)
     }
+}
+
+/// Ends the process at once: nothing is dropped.
+pub(crate) fn exit(status: i32) -> ! {
+    // SAFETY: it is a system call on a number; nothing is run in the process after it.
+    unsafe { libc::_exit(status) }
 }
 
 /// stdout without the standard library's buffer and lock, which cost more than all that is written

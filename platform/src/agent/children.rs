@@ -11,7 +11,7 @@ use log::Level;
 use midge::{Duration, Instant, Node};
 
 use super::hooks::{self, Hooks};
-use super::{PROGRAM, Settings, Stopped, runs_already};
+use super::{PROGRAM, Settings, take};
 use crate::api::events::Events;
 use crate::child::{
     self, COMMAND_BYTES, CommandLine, INPUT_BYTES, Limits, Program, Task, next_ended, reap,
@@ -87,9 +87,7 @@ pub(super) struct Children {
 }
 
 impl Children {
-    /// # Errors
-    /// This process has run an agent before.
-    pub(super) fn new(settings: &Settings, api: SocketPath) -> Result<Self, Stopped> {
+    pub(super) fn new(settings: &Settings, api: SocketPath) -> Self {
         let mut children = Self {
             on_event: settings.on_event,
             join_cmd: settings.join_cmd,
@@ -97,7 +95,7 @@ impl Children {
             api,
             task: Task::default(),
             asking: false,
-            output: OUTPUT.take().ok_or_else(runs_already)?,
+            output: take(&OUTPUT),
             ask_after: by_chance(os::now(), FIRST_CHANCE_BITS),
             retry_at: Instant::ZERO,
             hooks: Hooks::new(),
@@ -114,7 +112,7 @@ impl Children {
                 children.complain(os::now(), (what, -1), &what);
             }
         }
-        Ok(children)
+        children
     }
 
     /// The program has written something.

@@ -18,7 +18,7 @@ use super::networks::allows;
 use super::signals::{Request, Signals};
 use super::systemd::Manager;
 use super::udp::{Buffer, Received, Sent, Udp};
-use super::{API, CAPACITY, NAMES, PROGRAM, SIGNALS, Stopped, UDP, cannot, runs_already, words};
+use super::{API, CAPACITY, NAMES, PROGRAM, SIGNALS, UDP, cannot, fill_random, take, words};
 use crate::api::events::{Events as Ring, Kind};
 use crate::api::{About, Api, Counters};
 use crate::arena::allocations;
@@ -85,16 +85,15 @@ impl Driver {
         signals: Signals,
         doors: [Option<Door>; LISTENERS],
         children: Children,
-    ) -> Result<Self, Stopped> {
-        let buffers = BUFFERS.take().ok_or_else(runs_already)?;
-        let server = Server::new(doors, buffers, &poll, API)
-            .map_err(|error| cannot("watch the API socket", error))?;
-        let events = EVENTS.take().ok_or_else(runs_already)?;
+    ) -> Self {
+        let server = Server::new(doors, take(&BUFFERS), &poll, API)
+            .unwrap_or_else(|error| cannot("watch the API socket", error));
+        let events = take(&EVENTS);
         let mut life = [0; 4];
-        os::fill_random(&mut life).map_err(|error| cannot("get random numbers", error))?;
+        fill_random(&mut life);
         events.begin(u32::from_le_bytes(life));
         let about = About { version: env!("CARGO_PKG_VERSION"), started: os::now() };
-        Ok(Self {
+        Self {
             poll,
             node,
             manager: Manager::new(children.environment),
@@ -113,7 +112,7 @@ impl Driver {
             api_ready: true,
             dump: false,
             quit: false,
-        })
+        }
     }
 
     /// Runs until the node has left; only once. The API socket is removed when it is dropped.

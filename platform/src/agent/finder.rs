@@ -8,7 +8,7 @@ use heapless::Vec;
 use log::Level;
 use midge::{Address, Duration, Instant};
 
-use super::udp;
+use super::{take, udp};
 use crate::dns::config::SERVERS;
 use crate::dns::hosts;
 use crate::dns::message::ANSWER_BYTES;
@@ -55,14 +55,13 @@ pub(super) struct Finder {
 }
 
 impl Finder {
-    /// `None` if this process has one already.
     pub(super) fn new(
         servers: Vec<Address, SERVERS>,
         token: Token,
         file: &'static mut [u8; FILE_BYTES],
-    ) -> Option<Self> {
-        Some(Self {
-            resolver: RESOLVER.take()?,
+    ) -> Self {
+        Self {
+            resolver: take(&RESOLVER),
             servers,
             name: None,
             socket: None,
@@ -71,7 +70,7 @@ impl Finder {
             file,
             again: Instant::FAR_FUTURE,
             delay: RETRY_FIRST,
-        })
+        }
     }
 
     /// When `run` has something to do.

@@ -4,6 +4,7 @@ use log::Level;
 use midge::{Duration, Instant};
 use nix::errno::Errno;
 
+use super::take;
 use crate::files::{checksum, read_file};
 use crate::helper::Helper;
 use crate::logger::say;
@@ -33,16 +34,15 @@ pub(super) struct JoinFile {
 }
 
 impl JoinFile {
-    /// Reads the file for the first time, while there is nobody yet who could wait for it. `None`
-    /// if this process has one already.
-    pub(super) fn new(path: &'static str, seeds: &mut Seeds) -> Option<Self> {
+    /// Reads the file for the first time, while there is nobody yet who could wait for it.
+    pub(super) fn new(path: &'static str, seeds: &mut Seeds) -> Self {
         seeds.wait_for(Source::File);
-        let told = TOLD.take()?;
+        let told = take(&TOLD);
         let due = Instant::ZERO;
         let mut file = Self { path, helper: None, told, len: 0, last: 0, due };
         file.len = read(path, file.told);
         file.take(seeds);
-        Some(file)
+        file
     }
 
     /// When `run` has something to do beside what a helper tells.

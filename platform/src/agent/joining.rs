@@ -6,7 +6,7 @@ use super::advertise;
 use super::finder::Finder;
 use super::join_file::JoinFile;
 use super::state_dir::StateDir;
-use super::{Settings, Stopped, runs_already, signals};
+use super::{Settings, signals, take};
 use crate::files::FILE_BYTES;
 use crate::os::{self, Slot};
 use crate::poll::{Events, Poll, Token};
@@ -32,30 +32,21 @@ pub(super) struct Joining {
 }
 
 impl Joining {
-    /// Reads what there is to be read at the start.
-    ///
-    /// # Errors
-    /// The state directory is not for this agent, or this process runs an agent already.
+    /// Reads what there is to be read at the start. If the state directory is not for this agent, it
+    /// stops.
     pub(super) fn new(
         seeds: &'static mut Seeds,
         settings: &Settings,
         bound: Address,
         token: Token,
-    ) -> Result<Self, Stopped> {
-        let state = match settings.state_dir {
-            Some(path) => Some(StateDir::open(path, settings.cluster)?),
-            None => None,
-        };
+    ) -> Self {
+        let state = settings.state_dir.map(|path| StateDir::open(path, settings.cluster));
         if let Some(state) = &state {
             seeds.set_addresses(Source::Peers, &state.peers);
         }
-        let file = match settings.join_file {
-            Some(path) => Some(JoinFile::new(path, seeds).ok_or_else(runs_already)?),
-            None => None,
-        };
-        let space = FILE.take().ok_or_else(runs_already)?;
-        let finder = Finder::new(settings.dns.clone(), token, space).ok_or_else(runs_already)?;
-        Ok(Self { seeds, finder, file, state, bound, leaving: false, token })
+        let file = settings.join_file.map(|path| JoinFile::new(path, seeds));
+        let finder = Finder::new(settings.dns.clone(), token, take(&FILE));
+        Self { seeds, finder, file, state, bound, leaving: false, token }
     }
 
     /// Waits for the first address of others, if names are to be looked up; for one of this machine

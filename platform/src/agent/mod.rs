@@ -83,83 +83,90 @@ pub(crate) struct Settings {
     pub(crate) environment: Strings,
 }
 
-/// The agent stopped because of an error, which has been said on stderr.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Stopped;
-
-/// Says in one line, for the operator, why the agent stops.
-fn stop(what: fmt::Arguments<'_>) -> Stopped {
+/// Says in one line, for the operator, why the agent cannot start, and ends the process. What it
+/// has opened by then is closed with it; code that does so itself would be 2 KB.
+#[cold]
+fn stop(what: fmt::Arguments<'_>) -> ! {
     complain(what);
-    Stopped
+    os::exit(1)
 }
 
-fn cannot(what: &str, error: Errno) -> Stopped {
+#[cold]
+fn cannot(what: &str, error: Errno) -> ! {
     stop(format_args!("cannot {what}: {}", Reason(error)))
 }
 
-/// Runs the agent until it has left.
+/// The memory that is there for one agent.
+fn take<T>(slot: &'static Slot<T>) -> &'static mut T {
+    let Some(memory) = slot.take() else {
+        stop(format_args!("this process runs an agent already"))
+    };
+    memory
+}
+
+/// The agent stopped without leaving; why has been said on stderr.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stopped;
+
+/// Runs the agent until it has left. If it cannot start, it ends the process.
 ///
 /// # Errors
-/// It could not start or go on.
+/// It stopped without leaving.
 pub(crate) fn run(settings: &Settings, seeds: &'static mut Seeds) -> Result<(), Stopped> {
-    // Run where it is: it is large.
-    let driver = &mut prepare(settings, seeds);
-    driver.as_mut().map_err(|stopped| *stopped)?.run().map_err(|halt| match halt {
-        Halt::Interrupted => stop(format_args!("interrupted: stopped without leaving")),
-        Halt::Wait(error) => cannot("wait for events", error),
+    prepare(settings, seeds).run().map_err(|halt| {
+        match halt {
+            Halt::Interrupted => complain(format_args!("interrupted: stopped without leaving")),
+            Halt::Wait(error) => {
+                complain(format_args!("cannot wait for events: {}", Reason(error)))
+            }
+        }
+        Stopped
     })
 }
 
 /// All that comes before the loop, which begins on the stack where this began: pages that both
 /// have used are resident once.
 #[inline(never)]
-fn prepare(settings: &Settings, seeds: &'static mut Seeds) -> Result<Driver, Stopped> {
-    let mut poll = Poll::new().map_err(|error| cannot("start the loop", error))?;
-    let signals = Signals::new(&poll, SIGNALS).map_err(|error| cannot("take signals", error))?;
+fn prepare(settings: &Settings, seeds: &'static mut Seeds) -> Driver {
+    let mut poll = Poll::new().unwrap_or_else(|error| cannot("start the loop", error));
+    let signals =
+        Signals::new(&poll, SIGNALS).unwrap_or_else(|error| cannot("take signals", error));
     // The port comes before the API: two agents that start at once cannot both have it.
-    let mut udp = Udp::bind(settings.bind, &poll, UDP).map_err(|e| stop(format_args!("{e}")))?;
+    let mut udp =
+        Udp::bind(settings.bind, &poll, UDP).unwrap_or_else(|e| stop(format_args!("{e}")));
     udp.allowed = settings.allowed.clone();
-    let bound = udp.local_address().map_err(|error| cannot("read the bound address", error))?;
-    let mut joining = Joining::new(seeds, settings, bound, NAMES)?;
+    let bound = udp.local_address().unwrap_or_else(|error| cannot("read the bound address", error));
+    let mut joining = Joining::new(seeds, settings, bound, NAMES);
     let given = settings.advertise;
     if given.is_none() && advertise::is_wildcard(bound) {
         joining.find_first(&mut poll);
     }
     let (found, named) = (joining.seeds.addresses(), joining.seeds.has_names());
     let known = advertise::Known { given, bound, v6: udp.is_v6(), seeds: &found, named };
-    let choice = advertise::choose(&known).map_err(|error| stop(format_args!("{error}")))?;
-    let http = listen_tcp(settings.http, "http")?;
-    let metrics = listen_tcp(settings.metrics, "metrics")?;
-    let (socket, api) = api_socket::bind(&settings.api, settings.api_access)
-        .map_err(|e| stop(format_args!("{e}")))?;
+    let choice = advertise::choose(&known).unwrap_or_else(|error| stop(format_args!("{error}")));
+    let node = start_node(settings, choice.address);
+    let http = listen_tcp(settings.http, "http");
+    let metrics = listen_tcp(settings.metrics, "metrics");
+    let (socket, api) = api_socket::bind(&settings.api, settings.api_access);
     let doors = [Some(Door::Unix(socket)), http, metrics];
-    let node = start_node(settings, choice.address)?;
     words::greet(node, bound, api, joining.seeds);
     words::tell_doors(&doors);
     words::warn_address(&choice);
-    let children = Children::new(settings, api)?;
+    let children = Children::new(settings, api);
     Driver::new(poll, node, joining, udp, signals, doors, children)
 }
 
-fn listen_tcp(address: Option<Address>, option: &'static str) -> Result<Option<Door>, Stopped> {
-    let Some(address) = address else { return Ok(None) };
+fn listen_tcp(address: Option<Address>, option: &'static str) -> Option<Door> {
     let (socket, bound) =
-        udp::listen_tcp(address, option).map_err(|e| stop(format_args!("{e}")))?;
-    Ok(Some(Door::Tcp { socket, option, bound }))
+        udp::listen_tcp(address?, option).unwrap_or_else(|e| stop(format_args!("{e}")));
+    Some(Door::Tcp { socket, option, bound })
 }
 
-fn runs_already() -> Stopped {
-    stop(format_args!("this process runs an agent already"))
-}
-
-fn start_node(
-    settings: &Settings,
-    advertise: Address,
-) -> Result<&'static mut Node<CAPACITY>, Stopped> {
+fn start_node(settings: &Settings, advertise: Address) -> &'static mut Node<CAPACITY> {
     let mut entropy = [0; 32];
     let (mut seed, mut id) = ([0; 8], [0; 8]);
     for bytes in [&mut entropy[..], &mut seed, &mut id] {
-        os::fill_random(bytes).map_err(|error| cannot("get random numbers", error))?;
+        fill_random(bytes);
     }
     let mut config = Config::new(&settings.name, advertise);
     config.cluster = settings.cluster;
@@ -170,8 +177,12 @@ fn start_node(
     // A clock beyond what an epoch can hold is as good as none: the fleet repairs 0.
     config.epoch = Some(os::unix_ms()).filter(|ms| *ms < EPOCH_END).unwrap_or(0);
 
-    let node = NODE.take().ok_or_else(runs_already)?;
+    let node = take(&NODE);
     node.init(&config, entropy, u64::from_le_bytes(seed), os::now())
-        .map_err(|error| stop(format_args!("{error}")))?;
-    Ok(node)
+        .unwrap_or_else(|error| stop(format_args!("{error}")));
+    node
+}
+
+fn fill_random(bytes: &mut [u8]) {
+    os::fill_random(bytes).unwrap_or_else(|error| cannot("get random numbers", error));
 }

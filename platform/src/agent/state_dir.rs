@@ -16,7 +16,7 @@ use nix::fcntl::{FlockArg, OFlag, open, openat, renameat};
 use nix::sys::stat::Mode;
 use nix::unistd::{fsync, mkdir};
 
-use super::{Stopped, stop};
+use super::stop;
 use crate::api::{DEFAULT_PORT, parse_address};
 use crate::files::{PATH_BYTES, c_path, checksum, each_line, next_word, read_all, read_file};
 use crate::helper::Helper;
@@ -85,15 +85,13 @@ pub(super) struct StateDir {
 }
 
 impl StateDir {
-    /// Opens the directory, which is made if it is missing, and reads who was there last.
-    ///
-    /// # Errors
-    /// It cannot be made, opened, locked or read, or is not for this agent: which has been said.
-    pub(super) fn open(path: &'static str, cluster: &'static str) -> Result<Self, Stopped> {
-        let [directory, lock] = open_locked(path).map_err(|(what, error)| match error {
+    /// Opens the directory, which is made if it is missing, and reads who was there last. If it
+    /// cannot be made, opened, locked or read, or is not for this agent, the agent stops.
+    pub(super) fn open(path: &'static str, cluster: &'static str) -> Self {
+        let [directory, lock] = open_locked(path).unwrap_or_else(|(what, error)| match error {
             Errno::EAGAIN => refuse(path, &"another agent uses it; give each one of its own"),
             error => cannot(path, what, error),
-        })?;
+        });
         let mut state = Self {
             path,
             directory,
@@ -114,12 +112,12 @@ impl StateDir {
             Err(Errno::ENOENT) => Ok(&[][..]),
             Err(error) => Err(error),
         };
-        let text = text.map_err(|error| cannot(path, "read the file `peers` in", error))?;
+        let text = text.unwrap_or_else(|error| cannot(path, "read the file `peers` in", error));
         if let Some(other) = state.read(text) {
-            return Err(refuse(path, &other));
+            refuse(path, &other);
         }
         state.written = checksum(text);
-        Ok(state)
+        state
     }
 
     /// Takes what the file says. Lines that make no sense are named and passed over. Says whose it
@@ -235,11 +233,11 @@ impl StateDir {
     }
 }
 
-fn refuse(path: &str, why: &dyn fmt::Display) -> Stopped {
+fn refuse(path: &str, why: &dyn fmt::Display) -> ! {
     stop(format_args!("--state-dir: {path}: {why}"))
 }
 
-fn cannot(path: &str, what: &str, error: Errno) -> Stopped {
+fn cannot(path: &str, what: &str, error: Errno) -> ! {
     refuse(path, &format_args!("cannot {what} it: {}; give another directory", Reason(error)))
 }
 
