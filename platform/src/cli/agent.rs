@@ -82,22 +82,22 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
 /// Puts a value where it belongs.
 fn set(settings: &mut Settings, seeds: &mut Seeds, value: &Value) -> Result<(), Failure> {
     match value.flag {
-        Flag::Bind => settings.bind = Some(literal(value, DEFAULT_PORT)?),
-        Flag::Http => settings.http = Some(literal(value, HTTP_PORT)?),
-        Flag::Metrics => settings.metrics = Some(literal(value, HTTP_PORT)?),
-        Flag::Advertise => settings.advertise = Some(advertise(value)?),
+        Flag::Bind => return take(&mut settings.bind, value, DEFAULT_PORT),
+        Flag::Http => return take(&mut settings.http, value, HTTP_PORT),
+        Flag::Metrics => return take(&mut settings.metrics, value, HTTP_PORT),
+        Flag::Advertise => return take_advertised(settings, value),
         Flag::Name => {
             let text = value.text;
             validate_name(text)
                 .map_err(|error| wrong(value, format_args!(" ({} bytes): {error}", text.len())))?;
             put(&mut settings.name, text);
         }
-        Flag::Tag => add_tag(settings, value)?,
-        Flag::Join => add_seed(seeds, value)?,
+        Flag::Tag => return add_tag(settings, value),
+        Flag::Join => return add_seed(seeds, value),
         Flag::JoinFile => settings.join_file = Some(path(value)?),
         Flag::StateDir => settings.state_dir = Some(path(value)?),
-        Flag::Dns => add_nameserver(settings, value)?,
-        Flag::AllowCidr => add_network(settings, value)?,
+        Flag::Dns => return add_nameserver(settings, value),
+        Flag::AllowCidr => return add_network(settings, value),
         Flag::Period => match parse_number(value.text.as_bytes()) {
             Some(ms @ 50..=60_000) => settings.period_ms = ms as u32,
             _ => return Err(is(value, "not a number of milliseconds from 50 to 60000")),
@@ -140,14 +140,21 @@ fn literal(value: &Value, port: u16) -> Result<Address, Failure> {
     parse_address(value.text, port).map_err(|error| wrong(value, format_args!(": {error}")))
 }
 
+#[inline(never)]
+fn take(place: &mut Option<Address>, value: &Value, port: u16) -> Result<(), Failure> {
+    *place = Some(literal(value, port)?);
+    Ok(())
+}
+
 /// Port 0 stands for the port that is bound.
-fn advertise(value: &Value) -> Result<Address, Failure> {
+fn take_advertised(settings: &mut Settings, value: &Value) -> Result<(), Failure> {
     let address = literal(value, 0)?;
     // Any port will do to see whether the host is one.
     if !address.with_port(1).is_usable() {
         return Err(is(value, "not the address of one host; others need one"));
     }
-    Ok(address)
+    settings.advertise = Some(address);
+    Ok(())
 }
 
 fn add_seed(seeds: &mut Seeds, value: &Value) -> Result<(), Failure> {

@@ -12,7 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::isatty;
 
 use super::options::{Flag, Options};
-use super::response::{Broken, Response, Sink, Source, error_text};
+use super::response::{BUFFER_BYTES, Broken, Response, Sink, Source, error_text};
 use super::{Failure, write};
 use crate::api::{DEFAULT_PORT, parse_target};
 use crate::http::{PAGE_BYTES, Page};
@@ -104,34 +104,44 @@ pub(super) fn leave(options: &Options) -> Result<(), Failure> {
     act(options, "POST /v1/leave", "")
 }
 
-/// `tag set KEY=VALUE ...` and `tag rm KEY ...`. Every tag is checked before the agent hears of the
-/// first.
+/// `tag set KEY=VALUE ...` and `tag rm KEY ...`.
 pub(super) fn tag(options: &Options) -> Result<(), Failure> {
-    let mut tags = options.operands();
-    let start = match tags.next() {
-        Some("set") => {
-            for tag in options.operands().skip(1) {
-                if tag.is_empty() || cut(tag, b',').is_some() || validate_tags(tag).is_err() {
-                    let error = ConfigError::Tags;
-                    return Err(Failure::usage(format_args!("`{tag}` is no tag: {error}")));
-                }
-            }
-            "POST /v1/tags?set="
-        }
+    let start = match options.operands().next() {
+        Some("set") => "POST /v1/tags?set=",
         Some("rm") => "POST /v1/tags?remove=",
         _ => return Err(Failure::usage(format_args!("say `tag set KEY=VALUE` or `tag rm KEY`"))),
     };
-    tags.try_for_each(|tag| act(options, start, tag))
+    // Every tag is checked before the agent hears of the first.
+    for tell in [false, true] {
+        let mut operands = options.operands();
+        let sets = operands.next() == Some("set");
+        for tag in operands {
+            if tell {
+                act(options, start, tag)?;
+            } else if sets && !is_tag(tag) {
+                let error = ConfigError::Tags;
+                return Err(Failure::usage(format_args!("`{tag}` is no tag: {error}")));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether this is one tag.
+fn is_tag(text: &str) -> bool {
+    !text.is_empty() && cut(text, b',').is_none() && validate_tags(text).is_ok()
 }
 
 /// Every address is checked before the agent hears of the first.
 pub(super) fn join(options: &Options) -> Result<(), Failure> {
     for tell in [false, true] {
-        for text in options.operands().flat_map(|operand| parts(operand, b',')) {
-            if tell {
-                act(options, "POST /v1/join?addr=", text)?;
-            } else if let Err(error) = parse_target(text, DEFAULT_PORT) {
-                return Err(Failure::usage(format_args!("`{text}`: {error}")));
+        for operand in options.operands() {
+            for host in parts(operand, b',') {
+                if tell {
+                    act(options, "POST /v1/join?addr=", host)?;
+                } else if let Err(error) = parse_target(host, DEFAULT_PORT) {
+                    return Err(Failure::usage(format_args!("`{host}`: {error}")));
+                }
             }
         }
     }
@@ -303,7 +313,8 @@ fn receive(stream: &Socket, space: &mut [u8]) -> Result<usize, Broken> {
 }
 
 fn pass_on(source: &mut Source<'_>, sink: &mut Sink<'_>) -> Result<(), Broken> {
-    let response = Response::read(source)?;
+    let mut buffer = [0; BUFFER_BYTES];
+    let response = Response::read(source, &mut buffer)?;
     if response.status < 300 {
         return response.body(sink);
     }

@@ -8,7 +8,7 @@ use super::Failure;
 use crate::text::{cut, parse_hex, parse_number, parts, same_word, trim};
 
 /// Bytes read at a time; also the longest line of a head.
-const BUFFER_BYTES: usize = 4096;
+pub(super) const BUFFER_BYTES: usize = 4096;
 
 /// Where the answer comes from; 0 bytes are its end.
 pub(super) type Source<'a> = dyn FnMut(&mut [u8]) -> Result<usize, Broken> + 'a;
@@ -47,8 +47,11 @@ pub(super) struct Response<'a> {
 
 impl<'a> Response<'a> {
     /// Reads the head.
-    pub(super) fn read(source: &'a mut Source<'a>) -> Result<Self, Broken> {
-        let mut input = Input { source, buffer: [0; BUFFER_BYTES], start: 0, end: 0 };
+    pub(super) fn read(
+        source: &'a mut Source<'a>,
+        buffer: &'a mut [u8; BUFFER_BYTES],
+    ) -> Result<Self, Broken> {
+        let mut input = Input { source, buffer, start: 0, end: 0 };
         let status = parse_status(input.line()?).ok_or(Broken::Nonsense)?;
         let mut framing = Framing::UntilEnd;
         loop {
@@ -71,7 +74,10 @@ impl<'a> Response<'a> {
         match self.framing {
             Framing::Length(length) => self.input.pass(length, sink),
             Framing::Chunked => self.input.pass_chunks(sink),
-            Framing::UntilEnd => self.input.pass_rest(sink),
+            Framing::UntilEnd => match self.input.pass(u64::MAX, sink) {
+                Err(Broken::Ended) => Ok(()),
+                result => result,
+            },
         }
     }
 
@@ -95,7 +101,7 @@ fn parse_status(line: &str) -> Option<u64> {
 /// A source and what has been read from it ahead.
 struct Input<'a> {
     source: &'a mut Source<'a>,
-    buffer: [u8; BUFFER_BYTES],
+    buffer: &'a mut [u8; BUFFER_BYTES],
     start: usize,
     end: usize,
 }
@@ -141,7 +147,7 @@ impl Input<'_> {
                 return Err(Broken::Ended);
             }
             let ahead = self.end - self.start;
-            let n = usize::try_from(length).map_or(ahead, |length| length.min(ahead));
+            let n = length.min(ahead as u64) as usize;
             sink(&self.buffer[self.start..self.start + n]).map_err(Broken::Sink)?;
             self.start += n;
             length -= n as u64;
@@ -158,16 +164,6 @@ impl Input<'_> {
                 return Err(Broken::Nonsense);
             }
             if length == 0 {
-                return Ok(());
-            }
-        }
-    }
-
-    fn pass_rest(&mut self, sink: &mut Sink<'_>) -> Result<(), Broken> {
-        loop {
-            sink(&self.buffer[self.start..self.end]).map_err(Broken::Sink)?;
-            self.start = self.end;
-            if !self.fill()? {
                 return Ok(());
             }
         }
@@ -220,7 +216,8 @@ mod tests {
             rest = &rest[n..];
             Ok(n)
         };
-        let response = Response::read(&mut source)?;
+        let mut buffer = [0; BUFFER_BYTES];
+        let response = Response::read(&mut source, &mut buffer)?;
         let status = response.status;
         let mut body = Vec::new();
         response.body(&mut |piece| {
@@ -284,7 +281,8 @@ mod tests {
             Ok(n.len())
         };
         let mut space = [0; 3];
-        let response = Response::read(&mut source).unwrap();
+        let mut buffer = [0; BUFFER_BYTES];
+        let response = Response::read(&mut source, &mut buffer).unwrap();
         assert_eq!(response.beginning(&mut space), Ok(&mut b"hel"[..].to_vec()[..]));
     }
 

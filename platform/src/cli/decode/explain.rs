@@ -1,8 +1,8 @@
 //! What a datagram says, field by field. The fields are those of `docs/wire.md`.
 
-use midge::Incarnation;
 use midge::limits::MTU_BYTES;
 use midge::wire::{self, Details, Flaw, Header, Malformed, Rumours, Section, Token, VERSION};
+use midge::{Address, Incarnation};
 
 use super::output::Output;
 use crate::text::parts;
@@ -30,35 +30,35 @@ pub(super) fn datagram(
     } else if bytes.first().is_some_and(|version| *version != VERSION) {
         error = "not version 1: sealed, or not of midge";
     }
-    let read = if error.is_empty() { wire::read(bytes).map_err(Some) } else { Err(None) };
-    if let Err(Some(Malformed { flaw, .. })) = read {
-        error = match flaw {
-            Flaw::Cut => "it ends too early",
-            Flaw::Value => "a value that may not stand there",
-            Flaw::Behind => "bytes behind the last field",
-            Flaw::Twice => "a second section of its type",
-        };
-    } else if error.is_empty() && cluster.is_some_and(|name| !wire::header::is_of(name, bytes)) {
-        error = "the tag is not that of the cluster";
-    }
     if !error.is_empty() {
         output.text("error", error);
+        return error;
     }
-    match read {
+    match wire::read(bytes) {
         Ok(datagram) => {
+            if cluster.is_some_and(|name| !wire::header::is_of(name, bytes)) {
+                error = "the tag is not that of the cluster";
+                output.text("error", error);
+            }
             header(output, &datagram.header, bytes, cluster.is_none());
             for it in datagram.sections() {
-                section(output, it);
+                section(output, &it);
             }
         }
-        Err(Some(malformed)) => {
-            output.number("offset", malformed.offset as u64);
-            match malformed.section {
+        Err(Malformed { offset, section, flaw }) => {
+            error = match flaw {
+                Flaw::Cut => "it ends too early",
+                Flaw::Value => "a value that may not stand there",
+                Flaw::Behind => "bytes behind the last field",
+                Flaw::Twice => "a second section of its type",
+            };
+            output.text("error", error);
+            output.number("offset", offset as u64);
+            match section {
                 None => output.text("section", "header"),
                 Some(section) => kind(output, section),
             }
         }
-        Err(None) => {}
     }
     error
 }
@@ -76,9 +76,7 @@ fn header(output: &mut Output<'_>, header: &Header, bytes: &[u8], unchecked: boo
     let tag = bytes.get(1..).and_then(|rest| rest.first_chunk()).copied().unwrap_or_default();
     output.hex("tag", u64::from(u32::from_le_bytes(tag)), 8);
     output.flag("tag_unchecked", unchecked);
-    if let Some(address) = &header.advertised {
-        output.display("advertised", address);
-    }
+    address(output, "advertised", header.advertised.as_ref());
     incarnation(output, header.incarnation);
     output.hex("digest", u64::from(header.digest), 8);
     output.flag("partial", header.partial);
@@ -95,35 +93,29 @@ fn incarnation(output: &mut Output<'_>, incarnation: Incarnation) {
     output.number("refutation", u64::from(incarnation.refutation));
 }
 
-fn section(output: &mut Output<'_>, section: Section<'_>) {
+fn section(output: &mut Output<'_>, section: &Section<'_>) {
     output.begin(1);
     kind(output, section.kind());
     match section {
         Section::Ping(number) | Section::Ack(number) | Section::Nack(number) => {
-            output.token("number", number);
+            output.token("number", *number);
         }
         Section::PingReq(request) => {
             output.token("number", request.number);
             output.display("target", &request.target);
         }
-        Section::Rumours(rumours) => rows(output, rumours),
-        Section::Details(it) => details(output, &it),
+        Section::Rumours(rumours) => rows(output, *rumours),
+        Section::Details(it) => details(output, it),
         Section::Hello(hello) => {
             output.token("token", hello.token);
-            if let Some(echo) = hello.echo {
-                output.token("echo", echo);
-            }
+            echo(output, hello.echo);
             output.number("uptime_s", u64::from(hello.uptime_s));
             details(output, &hello.details);
         }
         Section::Challenge(challenge) => {
             output.token("token", challenge.token);
-            if let Some(echo) = challenge.echo {
-                output.token("echo", echo);
-            }
-            if let Some(observed) = &challenge.observed {
-                output.display("observed", observed);
-            }
+            echo(output, challenge.echo);
+            address(output, "observed", challenge.observed.as_ref());
         }
         Section::PageRequest(request) => {
             output.hex("buckets", request.buckets, 16);
@@ -146,7 +138,19 @@ fn section(output: &mut Output<'_>, section: Section<'_>) {
             output.token("echo", refused.echo);
             output.display("reason", &refused.reason);
         }
-        Section::Unknown(_, bytes) => output.number("bytes", bytes as u64),
+        Section::Unknown(_, bytes) => output.number("bytes", *bytes as u64),
+    }
+}
+
+fn echo(output: &mut Output<'_>, token: Option<Token>) {
+    if let Some(token) = token {
+        output.token("echo", token);
+    }
+}
+
+fn address(output: &mut Output<'_>, key: &str, address: Option<&Address>) {
+    if let Some(address) = address {
+        output.display(key, address);
     }
 }
 
@@ -156,9 +160,7 @@ fn rows(output: &mut Output<'_>, rumours: Rumours<'_>) {
         output.display("addr", &rumour.address);
         output.text("state", rumour.state.name());
         incarnation(output, rumour.incarnation);
-        if let Some(accuser) = &rumour.accuser {
-            output.display("accuser", accuser);
-        }
+        address(output, "accuser", rumour.accuser.as_ref());
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) struct Input<'a> {
     path: &'a str,
     /// `None` is stdin.
     file: Option<OwnedFd>,
-    buffer: [u8; BUFFER_BYTES],
+    buffer: &'a mut [u8; BUFFER_BYTES],
     start: usize,
     end: usize,
     /// An error ends the file, and is asked for then.
@@ -27,10 +27,9 @@ pub(super) struct Input<'a> {
 }
 
 impl<'a> Input<'a> {
-    /// `-` is stdin.
-    pub(super) fn open(path: &'a str) -> Result<Self, Failure> {
-        let mut input =
-            Self { path, file: None, buffer: [0; BUFFER_BYTES], start: 0, end: 0, outcome: Ok(()) };
+    /// `-` is stdin. The buffer holds null bytes.
+    pub(super) fn open(path: &'a str, buffer: &'a mut [u8; BUFFER_BYTES]) -> Result<Self, Failure> {
+        let mut input = Self { path, file: None, buffer, start: 0, end: 0, outcome: Ok(()) };
         if path != "-" {
             input.file = Some(input.file(path).map_err(|error| input.broken(error))?);
         }
@@ -41,7 +40,7 @@ impl<'a> Input<'a> {
     fn file(&mut self, path: &str) -> Result<OwnedFd, Errno> {
         let place = self.buffer.get_mut(..path.len()).ok_or(Errno::ENAMETOOLONG)?;
         place.copy_from_slice(path.as_bytes());
-        let path = CStr::from_bytes_until_nul(&self.buffer).map_err(|_| Errno::ENAMETOOLONG)?;
+        let path = CStr::from_bytes_until_nul(&*self.buffer).map_err(|_| Errno::ENAMETOOLONG)?;
         open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
     }
 

@@ -35,7 +35,9 @@ pub(super) fn decode(options: &Options) -> Result<(), Failure> {
     };
     let path = options.operands().next().unwrap_or("-");
     let mut sink = super::write;
-    decode_all(&mut Input::open(path)?, cluster, options.has(Flag::Json), &mut sink)
+    let mut buffer = [0; input::BUFFER_BYTES];
+    let mut input = Input::open(path, &mut buffer)?;
+    decode_all(&mut input, cluster, options.has(Flag::Json), &mut sink)
 }
 
 /// The same with everything given.

@@ -29,7 +29,8 @@ fn run(bytes: &[u8], cluster: Option<&str>, json: bool) -> (Result<(), Failure>,
         out.extend_from_slice(piece);
         Ok(())
     };
-    let mut input = Input::open(path.to_str().unwrap()).unwrap();
+    let mut buffer = [0; super::input::BUFFER_BYTES];
+    let mut input = Input::open(path.to_str().unwrap(), &mut buffer).unwrap();
     let outcome = decode_all(&mut input, cluster, json, &mut sink);
     fs::remove_file(&path).unwrap();
     (outcome, String::from_utf8(out).unwrap())
