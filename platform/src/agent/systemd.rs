@@ -41,7 +41,7 @@ pub(super) struct Manager {
     address: Option<&'static str>,
     /// How often it is told how the agent is: twice in the time of its watchdog.
     pause: Duration,
-    /// Which message it got last.
+    /// Which message was sent last.
     told: usize,
     /// What it got last was nothing, as the log has told.
     failed: bool,
@@ -91,8 +91,10 @@ impl Manager {
             );
             self.failed = true;
         }
+        // What it did not get it gets later, not in each round until then.
+        self.told = message;
         if sent.is_ok() {
-            (self.told, self.failed) = (message, false);
+            self.failed = false;
             self.due = now + self.pause;
         } else {
             self.due = now + RETRY.min(self.pause);
