@@ -255,15 +255,12 @@ fn ask(
 /// has a listener, too, and its queue may be full; so connecting must not block, and reading has its
 /// limit.
 fn connect_to_first(paths: &SocketPaths) -> Result<Socket, Failure> {
-    let first = match connect(&paths.first) {
-        Ok(stream) => return Ok(stream),
-        Err(error) => NotThere(&paths.first, error),
-    };
-    let mut reasons = [Some(first), None];
-    if let Some(path) = &paths.second {
+    let mut reasons = [None, None];
+    for (path, reason) in [Some(&paths.first), paths.second.as_ref()].iter().zip(&mut reasons) {
+        let Some(path) = path else { break };
         match connect(path) {
             Ok(stream) => return Ok(stream),
-            Err(error) => reasons[1] = Some(NotThere(path, error)),
+            Err(error) => *reason = Some(NotThere(path, error)),
         }
     }
     Err(Failure::unreachable(format_args!(

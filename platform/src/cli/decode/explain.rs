@@ -11,8 +11,7 @@ use crate::text::parts;
 const SECTIONS: &str = "ping ack ping-req nack rumours details hello challenge page-request \
                         page buckets refused";
 
-/// Where the flags stand, and those that have no name yet.
-const FLAGS_AT: usize = 5;
+/// The flags that have no name yet.
 const FLAGS_LATER: u8 = 0xe0;
 
 /// Says what is in a datagram, and what is wrong with it: `error`, or what is found. Returns that;
@@ -72,9 +71,12 @@ fn kind(output: &mut Output<'_>, kind: u8) {
 }
 
 fn header(output: &mut Output<'_>, header: &Header, bytes: &[u8], unchecked: bool) {
-    // It was read, so the tag is there.
-    let tag = bytes.get(1..).and_then(|rest| rest.first_chunk()).copied().unwrap_or_default();
-    output.hex("tag", u64::from(u32::from_le_bytes(tag)), 8);
+    let (tag, flags) = match *bytes {
+        [_version, a, b, c, d, flags, ..] => (u32::from_le_bytes([a, b, c, d]), flags),
+        // It was read, so they are there.
+        _ => (0, 0),
+    };
+    output.hex("tag", u64::from(tag), 8);
     output.flag("tag_unchecked", unchecked);
     address(output, "advertised", header.advertised.as_ref());
     incarnation(output, header.incarnation);
@@ -82,9 +84,8 @@ fn header(output: &mut Output<'_>, header: &Header, bytes: &[u8], unchecked: boo
     output.flag("partial", header.partial);
     output.flag("wants_details", header.wants_details);
     output.flag("leaving", header.leaving);
-    let later = bytes.get(FLAGS_AT).map_or(0, |flags| flags & FLAGS_LATER);
-    if later > 0 {
-        output.hex("later_flags", u64::from(later), 2);
+    if flags & FLAGS_LATER > 0 {
+        output.hex("later_flags", u64::from(flags & FLAGS_LATER), 2);
     }
 }
 
