@@ -48,11 +48,11 @@ pub(super) enum Halt {
     Wait(Errno),
 }
 
-pub(super) struct Driver {
+pub(super) struct Driver<'s> {
     poll: Poll,
     node: &'static mut Node<CAPACITY>,
-    joining: Joining,
-    udp: Udp,
+    joining: Joining<'s>,
+    udp: Udp<'s>,
     signals: Signals,
     server: Server<'static, Door>,
     manager: Manager,
@@ -76,12 +76,12 @@ pub(super) struct Driver {
     quit: bool,
 }
 
-impl Driver {
+impl<'s> Driver<'s> {
     pub(super) fn new(
         poll: Poll,
         node: &'static mut Node<CAPACITY>,
-        joining: Joining,
-        udp: Udp,
+        joining: Joining<'s>,
+        udp: Udp<'s>,
         signals: Signals,
         doors: [Option<Door>; LISTENERS],
         children: Children,
@@ -201,7 +201,7 @@ impl Driver {
             }
             match self.udp.receive(incoming) {
                 Received::Nothing => self.udp_ready = false,
-                Received::Datagram(from, _) if !allows(&self.udp.allowed, from) => {
+                Received::Datagram(from, _) if !allows(self.udp.allowed, from) => {
                     self.node.note_not_allowed();
                 }
                 Received::Datagram(from, len) => {

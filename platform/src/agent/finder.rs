@@ -4,12 +4,10 @@
 //! socket with a port of its own. These two files are read in the loop: a machine that cannot give
 //! them at once cannot give the program's own pages either.
 
-use heapless::Vec;
 use log::Level;
 use midge::{Address, Duration, Instant};
 
 use super::{take, udp};
-use crate::dns::config::SERVERS;
 use crate::dns::hosts;
 use crate::dns::message::ANSWER_BYTES;
 use crate::dns::resolver::{Outcome, Resolver};
@@ -36,10 +34,10 @@ const BATCH: usize = 16;
 static RESOLVER: Slot<Resolver> = Slot::new(Resolver::IDLE);
 
 /// Looks names up.
-pub(super) struct Finder {
+pub(super) struct Finder<'s> {
     resolver: &'static mut Resolver,
     /// Nameservers that come instead of those of the system.
-    servers: Vec<Address, SERVERS>,
+    servers: &'s [Address],
     /// The number of the name that is looked up.
     name: Option<u32>,
     /// Of that name alone: the socket, if there could be one, and whether it is IPv6.
@@ -54,9 +52,9 @@ pub(super) struct Finder {
     delay: Duration,
 }
 
-impl Finder {
+impl<'s> Finder<'s> {
     pub(super) fn new(
-        servers: Vec<Address, SERVERS>,
+        servers: &'s [Address],
         token: Token,
         file: &'static mut [u8; FILE_BYTES],
     ) -> Self {
@@ -140,7 +138,7 @@ impl Finder {
             return true;
         }
         let text = read_file("/etc/resolv.conf", self.file).unwrap_or_default();
-        resolver.config.read(text, &self.servers);
+        resolver.config.read(text, self.servers);
         if !core::mem::replace(&mut name.asked, true) && others_wait {
             resolver.config.timeout = resolver.config.timeout.min(FIRST_TIMEOUT);
             resolver.config.attempts = 1;

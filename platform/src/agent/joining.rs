@@ -19,9 +19,9 @@ const FIRST_ADDRESS_WAIT: Duration = Duration::from_secs(5);
 /// What is read of a file, for a moment.
 static FILE: Slot<[u8; FILE_BYTES]> = Slot::new([0; FILE_BYTES]);
 
-pub(super) struct Joining {
+pub(super) struct Joining<'s> {
     pub(super) seeds: &'static mut Seeds,
-    finder: Finder,
+    finder: Finder<'s>,
     file: Option<JoinFile>,
     state: Option<StateDir>,
     token: Token,
@@ -31,12 +31,12 @@ pub(super) struct Joining {
     leaving: bool,
 }
 
-impl Joining {
+impl<'s> Joining<'s> {
     /// Reads what there is to be read at the start. If the state directory is not for this agent, it
     /// stops.
     pub(super) fn new(
         seeds: &'static mut Seeds,
-        settings: &Settings,
+        settings: &'s Settings,
         bound: Address,
         token: Token,
     ) -> Self {
@@ -45,7 +45,7 @@ impl Joining {
             seeds.set_addresses(Source::Peers, &state.peers);
         }
         let file = settings.join_file.map(|path| JoinFile::new(path, seeds));
-        let finder = Finder::new(settings.dns.clone(), token, take(&FILE));
+        let finder = Finder::new(&settings.dns, token, take(&FILE));
         Self { seeds, finder, file, state, bound, leaving: false, token }
     }
 

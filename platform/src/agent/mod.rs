@@ -127,14 +127,13 @@ pub(crate) fn run(settings: &Settings, seeds: &'static mut Seeds) -> Result<(), 
 /// All that comes before the loop, which begins on the stack where this began: pages that both
 /// have used are resident once.
 #[inline(never)]
-fn prepare(settings: &Settings, seeds: &'static mut Seeds) -> Driver {
+fn prepare<'s>(settings: &'s Settings, seeds: &'static mut Seeds) -> Driver<'s> {
     let mut poll = Poll::new().unwrap_or_else(|error| cannot("start the loop", error));
     let signals =
         Signals::new(&poll, SIGNALS).unwrap_or_else(|error| cannot("take signals", error));
     // The port comes before the API: two agents that start at once cannot both have it.
-    let mut udp =
-        Udp::bind(settings.bind, &poll, UDP).unwrap_or_else(|e| stop(format_args!("{e}")));
-    udp.allowed = settings.allowed.clone();
+    let udp = Udp::bind(settings.bind, &settings.allowed, &poll, UDP)
+        .unwrap_or_else(|e| stop(format_args!("{e}")));
     let bound = udp.local_address().unwrap_or_else(|error| cannot("read the bound address", error));
     let mut joining = Joining::new(seeds, settings, bound, NAMES);
     let given = settings.advertise;

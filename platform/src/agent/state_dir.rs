@@ -88,10 +88,7 @@ impl StateDir {
     /// Opens the directory, which is made if it is missing, and reads who was there last. If it
     /// cannot be made, opened, locked or read, or is not for this agent, the agent stops.
     pub(super) fn open(path: &'static str, cluster: &'static str) -> Self {
-        let [directory, lock] = open_locked(path).unwrap_or_else(|(what, error)| match error {
-            Errno::EAGAIN => refuse(path, &"another agent uses it; give each one of its own"),
-            error => cannot(path, what, error),
-        });
+        let [directory, lock] = open_locked(path);
         let mut state = Self {
             path,
             directory,
@@ -241,22 +238,25 @@ fn cannot(path: &str, what: &str, error: Errno) -> ! {
     refuse(path, &format_args!("cannot {what} it: {}; give another directory", Reason(error)))
 }
 
-/// Opens the directory for this agent alone, to work in and to lock it; or says what cannot be
-/// done, and why.
-fn open_locked(path: &str) -> Result<[OwnedFd; 2], (&'static str, Errno)> {
+/// Opens the directory for this agent alone, to work in and to lock it.
+fn open_locked(path: &str) -> [OwnedFd; 2] {
     let mut space = [0; PATH_BYTES];
-    let path = c_path(path, &mut space).map_err(|error| ("make", error))?;
-    match mkdir(path, Mode::S_IRWXU) {
+    let c_path = c_path(path, &mut space).unwrap_or_else(|error| cannot(path, "make", error));
+    match mkdir(c_path, Mode::S_IRWXU) {
         Ok(()) | Err(Errno::EEXIST) => {}
-        Err(error) => return Err(("make", error)),
+        Err(error) => cannot(path, "make", error),
     }
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let directory = open(path, flags, Mode::empty()).map_err(|error| ("open", error))?;
-    let lock = openat(&directory, c".", flags, Mode::empty()).map_err(|error| ("open", error))?;
+    let opened = open(c_path, flags, Mode::empty());
+    let directory = opened.unwrap_or_else(|error| cannot(path, "open", error));
+    let opened = openat(&directory, c".", flags, Mode::empty());
+    let lock = opened.unwrap_or_else(|error| cannot(path, "open", error));
     #[expect(deprecated, reason = "`Flock` panics with the words of every errno, 4 KB of them")]
-    let locked = nix::fcntl::flock(lock.as_raw_fd(), FlockArg::LockExclusiveNonblock);
-    locked.map_err(|error| ("lock", error))?;
-    Ok([directory, lock])
+    match nix::fcntl::flock(lock.as_raw_fd(), FlockArg::LockExclusiveNonblock) {
+        Ok(()) => [directory, lock],
+        Err(Errno::EAGAIN) => refuse(path, &"another agent uses it; give each one of its own"),
+        Err(error) => cannot(path, "lock", error),
+    }
 }
 
 /// The id of this machine is nobody else's business (machine-id(5)); a checksum tells machines apart

@@ -37,7 +37,7 @@ pub(super) enum Sent {
     Full,
 }
 
-pub(super) struct Udp {
+pub(super) struct Udp<'s> {
     socket: Socket,
     token: Token,
     /// Whether it is an IPv6 socket, which wants IPv4 addresses in their mapped form.
@@ -46,12 +46,12 @@ pub(super) struct Udp {
     held: Option<Transmit>,
     pub(super) outgoing: [u8; MTU_BYTES],
     /// Where datagrams are taken from.
-    pub(super) allowed: Networks,
+    pub(super) allowed: &'s Networks,
     /// Datagrams that the system refused to send: no route, a filter, no buffer.
     pub(super) send_dropped: u64,
 }
 
-impl Udp {
+impl<'s> Udp<'s> {
     /// Binds the socket; with no address, `[::]` and IPv4 with it, or `0.0.0.0` where there is no
     /// IPv6. A port of 0 lets the system choose.
     ///
@@ -59,6 +59,7 @@ impl Udp {
     /// Why not.
     pub(super) fn bind(
         address: Option<Address>,
+        allowed: &'s Networks,
         poll: &Poll,
         token: Token,
     ) -> Result<Self, BindError> {
@@ -73,7 +74,7 @@ impl Udp {
                 v6,
                 held: None,
                 outgoing: [0; MTU_BYTES],
-                allowed: Networks::new(),
+                allowed,
                 send_dropped: 0,
             })
         });
