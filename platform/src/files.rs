@@ -1,10 +1,12 @@
 //! Small files of text.
 
+use core::mem::MaybeUninit;
 use std::ffi::CStr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
+use nix::libc;
 use nix::sys::stat::Mode;
 use nix::unistd::{Whence, lseek, read};
 
@@ -43,6 +45,32 @@ pub(crate) fn read_all(file: OwnedFd, space: &mut [u8]) -> Result<&[u8], Errno> 
         len = space.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
     }
     Ok(&space[..len])
+}
+
+/// Which file it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileId {
+    pub(crate) device: u64,
+    pub(crate) inode: u64,
+}
+
+/// Looks at a file by its path, or at an open one by an empty path: its kind, such as `S_IFREG`, and
+/// which one it is. The C library's functions are 600 bytes around another call.
+///
+/// # Errors
+/// Those of statx(2).
+pub(crate) fn look_at(fd: RawFd, path: &CStr) -> Result<(u32, FileId), Errno> {
+    let mut file = MaybeUninit::<libc::statx>::zeroed();
+    let flags = libc::AT_EMPTY_PATH | libc::AT_SYMLINK_NOFOLLOW;
+    let (path, wanted) = (path.as_ptr(), libc::STATX_TYPE | libc::STATX_INO);
+    // SAFETY: the system reads a string and writes one `statx`, for which all bytes zero is a value.
+    let file = unsafe {
+        let place = file.as_mut_ptr();
+        Errno::result(libc::syscall(libc::SYS_statx, fd, path, flags, wanted, place))?;
+        file.assume_init()
+    };
+    let device = libc::makedev(file.stx_dev_major, file.stx_dev_minor);
+    Ok((u32::from(file.stx_mode) & libc::S_IFMT, FileId { device, inode: file.stx_ino }))
 }
 
 /// The longest path of a file and its end, bytes.

@@ -6,11 +6,12 @@
 mod stderr;
 
 use std::fmt::{self, Write as _};
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use log::{Level, LevelFilter};
-use nix::sys::stat::{FileStat, fstat};
 
+use crate::files::{FileId, look_at};
 use crate::os;
 use crate::text::{cut, parse_number, printable};
 
@@ -36,20 +37,20 @@ static TIMESTAMPS: AtomicBool = AtomicBool::new(false);
 /// Prepares stderr; from now on, nothing written to stderr waits for its reader. Lines carry
 /// the time, unless the journal has it: `journal` is what it says its stream is.
 pub(crate) fn init(level: LevelFilter, journal: Option<&str>) {
-    let stat = fstat(os::stderr());
-    let is_journal = stat.is_ok_and(|stat| {
-        stderr::never_wait(&stat);
-        journal.is_some_and(|journal| is_at(&stat, journal))
+    let seen = look_at(os::stderr().as_raw_fd(), c"");
+    let is_journal = seen.is_ok_and(|(kind, file)| {
+        stderr::never_wait(kind);
+        journal.is_some_and(|journal| is_at(file, journal))
     });
     TIMESTAMPS.store(!is_journal, Ordering::Relaxed);
     log::set_max_level(level);
 }
 
 /// Whether a file is the one with this `DEVICE:INODE`, in decimal.
-fn is_at(stat: &FileStat, place: &str) -> bool {
+fn is_at(file: FileId, place: &str) -> bool {
     cut(place, b':').is_some_and(|(device, inode)| {
-        parse_number(device.as_bytes()) == Some(stat.st_dev)
-            && parse_number(inode.as_bytes()) == Some(stat.st_ino)
+        parse_number(device.as_bytes()) == Some(file.device)
+            && parse_number(inode.as_bytes()) == Some(file.inode)
     })
 }
 

@@ -12,11 +12,13 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{FlockArg, OFlag, open};
+use nix::libc;
 use nix::sys::socket::{AddressFamily, Backlog, SockType, UnixAddr, listen};
-use nix::sys::stat::{Mode, SFlag, lstat, umask};
+use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, chown, mkdir, unlink};
 
 use super::listener::Listener;
+use crate::files::{FileId, look_at};
 use crate::os::Reason;
 use crate::socket::{CPath, PATH_BYTES, Socket};
 
@@ -30,9 +32,6 @@ pub struct UnixSocket {
     #[expect(dead_code, reason = "held for its drop")]
     lock: OwnedFd,
 }
-
-/// Device and inode.
-type FileId = (u64, u64);
 
 /// What the path of the lock file has after that of the socket.
 const LOCK_SUFFIX: &[u8] = b".lock";
@@ -178,25 +177,22 @@ fn begin_to_listen(
 }
 
 fn file_id(path: &CStr) -> Result<FileId, Errno> {
-    lstat(path).map(|file| (file.st_dev, file.st_ino))
+    look_at(libc::AT_FDCWD, path).map(|(_, file)| file)
 }
 
 /// The socket that an agent which is gone has left at the path; `None` if nothing is there.
 #[inline(never)]
 fn find_stale(path: &CStr) -> Result<Option<FileId>, BindError> {
-    let file = match lstat(path) {
+    let file = match look_at(libc::AT_FDCWD, path) {
+        Ok((libc::S_IFSOCK, file)) => file,
+        Ok((libc::S_IFDIR, _)) => return Err(BindError::IsADirectory),
+        Ok(_) => return Err(BindError::NotASocket),
         Err(Errno::ENOENT) => return Ok(None),
         Err(error) => return Err(BindError::Unclear(error)),
-        Ok(file) => file,
     };
-    match SFlag::from_bits_truncate(file.st_mode & SFlag::S_IFMT.bits()) {
-        SFlag::S_IFSOCK => {}
-        SFlag::S_IFDIR => return Err(BindError::IsADirectory),
-        _ => return Err(BindError::NotASocket),
-    }
     // A listener with a full backlog is `EAGAIN`, and alive.
     match Socket::connect_unix(path) {
-        Err(Errno::ECONNREFUSED | Errno::ENOENT) => Ok(Some((file.st_dev, file.st_ino))),
+        Err(Errno::ECONNREFUSED | Errno::ENOENT) => Ok(Some(file)),
         Ok(_) | Err(Errno::EAGAIN) => Err(BindError::InUse),
         Err(error) => Err(BindError::Unclear(error)),
     }

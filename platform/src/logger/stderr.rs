@@ -12,10 +12,10 @@ use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
-use nix::libc::{S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK};
+use nix::libc::{S_IFIFO, S_IFREG, S_IFSOCK};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, send};
-use nix::sys::stat::{FileStat, Mode};
+use nix::sys::stat::Mode;
 use nix::unistd;
 
 use crate::os;
@@ -36,9 +36,9 @@ static HOW: AtomicUsize = AtomicUsize::new(WAIT);
 /// The agent's own descriptor for what is behind stderr.
 static OWN: AtomicI32 = AtomicI32::new(-1);
 
-/// From now on, `write` never waits.
-pub(super) fn never_wait(stat: &FileStat) {
-    let how = match stat.st_mode & S_IFMT {
+/// From now on, `write` never waits. stderr is a file of this kind.
+pub(super) fn never_wait(kind: u32) {
+    let how = match kind {
         S_IFREG => WAIT,
         S_IFSOCK => SEND,
         kind => {
