@@ -1,14 +1,22 @@
 //! Joining by name: with a nameserver that is honest, and with others.
 
+use std::ffi::{CStr, CString};
+use std::fs::{self, File};
+use std::io::Error;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+use std::ptr;
 use std::time::{Duration, Instant};
 
+use nix::libc;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, geteuid};
 
 use crate::harness::{
     Agent, Directory, Options, Running, cluster, cluster_with, command, eventually, has_seeds,
-    midge, one_view, stderr,
+    midge, one_view, request, skip, stderr,
 };
 use crate::nameserver::{LIE, Manner, Nameserver};
 
@@ -190,7 +198,7 @@ fn a_running_agent_is_told_a_name_that_resolves_later() {
 fn who_waits_for_a_name_stops_when_told() {
     let nameserver = Nameserver::start(Manner::Silent, &[]);
     let directory = Directory::new();
-    let log = std::fs::File::create(directory.path("log")).unwrap();
+    let log = File::create(directory.path("log")).unwrap();
     let mut command = command(&["agent", "--bind=0.0.0.0:0", "--join=seeds.midge.test."]);
     command.arg(nameserver.option()).arg("--api").arg(directory.path("api")).stderr(log);
     let mut agent = Running::start(&mut command);
@@ -219,6 +227,59 @@ fn a_silent_nameserver_holds_nothing_up() {
         assert!(!agent.log().contains("member_suspected"), "{}", agent.log());
         assert_eq!(agent.get("/v1/status").unwrap()["health"], 0);
     }
+}
+
+/// Gives a command a file of hosts of its own, in a mount namespace of its own.
+fn with_hosts(command: &mut Command, hosts: &Path) {
+    let hosts = CString::new(hosts.to_str().unwrap()).unwrap();
+    // SAFETY: between fork and exec this makes system calls on strings that are there already, and
+    // nothing that allocates or locks.
+    unsafe {
+        command.pre_exec(move || {
+            let mount = |from: &CStr, to: &CStr, flags| {
+                libc::mount(from.as_ptr(), to.as_ptr(), ptr::null(), flags, ptr::null())
+            };
+            let failed = libc::unshare(libc::CLONE_NEWNS) != 0
+                || mount(c"none", c"/", libc::MS_REC | libc::MS_PRIVATE) != 0
+                || mount(&hosts, c"/etc/hosts", libc::MS_BIND) != 0;
+            if failed { Err(Error::last_os_error()) } else { Ok(()) }
+        });
+    }
+}
+
+/// What the file of hosts says of a name is all there is, whatever became of the name before it: an
+/// address that is gone from there is given up.
+#[test]
+fn an_address_that_is_gone_from_the_hosts_file_is_given_up() {
+    if !geteuid().is_root() {
+        return skip("own-hosts");
+    }
+    let nameserver = Nameserver::start(Manner::Silent, &[]);
+    let directory = Directory::new();
+    let (api, hosts) = (directory.path("api"), directory.path("hosts"));
+    fs::write(&hosts, "127.8.0.1 listed\n127.8.0.2 listed\n").unwrap();
+    let log = File::create(directory.path("log")).unwrap();
+    let mut command = command(&["agent", "--bind=127.8.0.3:0", "--join=listed,silent.midge.test."]);
+    command.arg(nameserver.option()).arg("--api").arg(&api).stderr(log);
+    with_hosts(&mut command, &hosts);
+    let agent = Running::start(&mut command);
+    // It is listed by its name, as it has no address.
+    const SILENT: &str = "silent.midge.test.:6434";
+    let has_seeds = |expected: &[&str]| {
+        eventually("the seeds are those", || {
+            let (_, status) = request(&api, "GET", "/v1/status")?;
+            let json: serde_json::Value = serde_json::from_str(&status).unwrap();
+            if json["seeds"] == serde_json::json!(expected) { Ok(()) } else { Err(status) }
+        });
+    };
+    has_seeds(&["127.8.0.1:6434", "127.8.0.2:6434", SILENT]);
+    eventually("the other one has met with silence", || {
+        let log = fs::read_to_string(directory.path("log")).unwrap();
+        if log.contains("name=silent.midge.test. note=") { Ok(()) } else { Err(log) }
+    });
+    fs::write(&hosts, "127.8.0.2 listed\n").unwrap();
+    kill(Pid::from_raw(agent.id() as i32), Signal::SIGHUP).unwrap();
+    has_seeds(&["127.8.0.2:6434", SILENT]);
 }
 
 /// Nobody waits for a name that nobody answers about: not those of the file of hosts, and others not
