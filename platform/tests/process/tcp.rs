@@ -1,7 +1,13 @@
 //! The API over TCP.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddrV4, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
+
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, SockaddrIn, connect as connect_to, setsockopt, socket,
+    sockopt,
+};
 
 use crate::harness::{Agent, DEADLINE, Options, cluster_with, command, eventually, midge, stderr};
 
@@ -74,33 +80,81 @@ fn a_crowd_over_tcp_does_not_starve_the_unix_socket() {
     });
 }
 
-/// Event clients that do not read cost their places, and nobody else anything.
+/// A connection for which the system keeps little, so that who does not read is soon noticed.
+fn connect_narrow(addr: &str) -> TcpStream {
+    let socket = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None);
+    let socket = socket.expect("a socket");
+    setsockopt(&socket, sockopt::RcvBuf, &2_048).expect("it can be that small");
+    setsockopt(&socket, sockopt::TcpMaxSeg, &536).expect("it can be that small");
+    let address: SocketAddrV4 = addr.parse().expect("an address");
+    connect_to(socket.as_raw_fd(), &SockaddrIn::from(address)).expect("it listens");
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(DEADLINE)).expect("a time-out");
+    stream
+}
+
+/// Asks for the events after this one over TCP, and reads until there is this in the answer.
+fn events_after(http: &str, id: &str, awaited: &str) -> String {
+    let mut stream = connect(http);
+    let head = format!("Host: {http}\r\nLast-Event-ID: {id}");
+    write!(stream, "GET /v1/events HTTP/1.1\r\n{head}\r\n\r\n").expect("it reads");
+    let (mut answer, mut space) = (String::new(), [0; 4_096]);
+    while !answer.contains(awaited) {
+        let bytes = stream.read(&mut space).expect("more of the answer");
+        assert!(bytes > 0, "no {awaited} in {answer}");
+        answer += core::str::from_utf8(&space[..bytes]).expect("all of it is ASCII");
+    }
+    answer
+}
+
+/// Event clients that do not read cost their places for ten seconds, and nobody else anything. Who
+/// comes again is told how much has gone by.
 #[test]
 fn readers_that_stop_reading() {
-    let agents = cluster_with(2, |at| Options {
-        more: if at == 0 { vec!["--http=127.0.0.1:0".into()] } else { Vec::new() },
-        ..Options::default()
+    let agents = cluster_with(2, |at| {
+        let mut more = vec!["--period=50".to_string()];
+        more.push(if at == 0 { "--http=127.0.0.1:0".into() } else { long_tag() });
+        Options { more, ..Options::default() }
     });
     let http = listens(&agents[0], "http");
-    let mut stuck: Vec<TcpStream> = (0..4).map(|_| connect(&http)).collect();
+    let turn = |at: u32| {
+        let (status, _) = agents[1].post(&format!("/v1/tags?set=turn={at}")).expect("an answer");
+        assert_eq!(status, 200);
+        eventually("the change is known", || {
+            let listing = agents[0].get(&format!("/v1/members?tag=turn={at}"))?;
+            let found = listing["members"].as_array().is_some_and(|rows| rows.len() == 1);
+            if found { Ok(()) } else { Err(listing.to_string()) }
+        });
+    };
+    // More than the system keeps for four that do not read.
+    (0..130).for_each(turn);
+    let mut stuck: Vec<TcpStream> = (0..4).map(|_| connect_narrow(&http)).collect();
     for stream in &mut stuck {
         let request = format!("GET /v1/events?since=0 HTTP/1.1\r\nHost: {http}\r\n\r\n");
         stream.write_all(request.as_bytes()).expect("it reads");
-        let mut first = [0; 1];
-        stream.read_exact(&mut first).expect("an answer");
+        stream.read_exact(&mut [0; 1]).expect("an answer");
     }
     let refused = ask(&http, &format!("GET /v1/events HTTP/1.1\r\nHost: {http}"));
     assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
-    for at in 0..100 {
-        let (status, _) = agents[1].post(&format!("/v1/tags?set=turn={at}")).expect("an answer");
-        assert_eq!(status, 200);
-    }
-    eventually("the last is known", || {
-        let listing = agents[0].get("/v1/members?tag=turn=99")?;
-        let found = listing["members"].as_array().is_some_and(|rows| rows.len() == 1);
-        if found { Ok(()) } else { Err(listing.to_string()) }
+    (130..280).for_each(turn);
+    eventually("they are given up", || {
+        let stats = agents[0].get("/v1/stats")?;
+        if stats["api_timeouts"] == 4 { Ok(()) } else { Err(stats.to_string()) }
     });
+    let mut had = String::new();
+    stuck[0].read_to_string(&mut had).expect("what had been sent");
+    assert!(!had.ends_with("\r\n0\r\n\r\n"), "it is cut short");
+    let id = had.lines().find_map(|line| line.strip_prefix("id: ")).expect("the first event");
+    let lost = events_after(&http, id, "\"event\":\"lost\"");
+    let count = lost.split("\"count\":").nth(1).expect("how many");
+    let count: u64 = count.split('}').next().and_then(|n| n.parse().ok()).expect("a number");
+    assert!((20..100).contains(&count), "{lost}");
     assert!(!agents[0].log().contains("member_suspected"), "{}", agents[0].log());
+}
+
+/// It makes events long: every byte of it is escaped.
+fn long_tag() -> String {
+    format!("--tag=pad={}", "\"".repeat(100))
 }
 
 #[test]
