@@ -185,8 +185,10 @@ pub(super) fn tags(page: &mut Page<'_>, in_json: bool, tags: &str) {
         return printable(page, tags);
     }
     let mut object = Object::open(page);
-    for (key, value) in parts(tags, b',').filter_map(|tag| cut(tag, b'=')) {
-        object.text(key, value);
+    for tag in parts(tags, b',') {
+        if let Some((key, value)) = cut(tag, b'=') {
+            object.text(key, value);
+        }
     }
     object.close();
 }

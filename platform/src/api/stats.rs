@@ -125,8 +125,12 @@ impl<const N: usize> Api<'_, N> {
     /// All figures.
     #[inline(never)]
     pub(crate) fn figures(&self) -> [Figure; COUNT] {
-        let mut names = parts(FIGURES, b' ');
-        self.values().map(|value| Figure::read(names.next().unwrap_or_default(), value))
+        let mut figures = [Figure { kind: 0, name: "", value: 0 }; COUNT];
+        let values = self.values();
+        for ((figure, name), value) in figures.iter_mut().zip(parts(FIGURES, b' ')).zip(values) {
+            *figure = Figure { kind: name.as_bytes()[0], name: &name[1..], value };
+        }
+        figures
     }
 
     pub(super) fn stats(&self, content: ContentType, reply: &mut Reply<'_>) {
@@ -188,20 +192,13 @@ impl<const N: usize> Api<'_, N> {
     }
 }
 
-/// A line of the table and its value.
+/// One of the [`FIGURES`] and its value.
+#[derive(Clone, Copy)]
 pub(crate) struct Figure {
-    is_counter: bool,
-    in_seconds: bool,
+    /// The letter before its name.
+    kind: u8,
     pub(crate) name: &'static str,
     pub(crate) value: u64,
-}
-
-impl Figure {
-    fn read(name: &'static str, value: u64) -> Self {
-        let (kind, name) = name.split_at(1);
-        let in_seconds = kind == "C" || kind == "G";
-        Self { is_counter: kind == "c" || kind == "C", in_seconds, name, value }
-    }
 }
 
 /// Where the values of the text begin.
@@ -217,23 +214,26 @@ fn line(page: &mut Page<'_>, group: &str, name: &str, value: u64) {
 
 fn metric(page: &mut Page<'_>, figure: &Figure) {
     let value = figure.value;
-    let (stem, suffix) = match (figure.name.strip_suffix("us"), figure.is_counter) {
-        (Some(stem), true) if figure.in_seconds => (stem, "seconds_total"),
-        (Some(stem), false) if figure.in_seconds => (stem, "seconds"),
-        (_, true) => (figure.name, "_total"),
-        (_, false) => (figure.name, ""),
+    let in_seconds = figure.kind.is_ascii_uppercase();
+    let is_counter = figure.kind | 0x20 == b'c';
+    let stem = figure.name.strip_suffix("us").filter(|_| in_seconds).unwrap_or(figure.name);
+    let suffix = match (in_seconds, is_counter) {
+        (true, true) => "seconds_total",
+        (true, false) => "seconds",
+        (false, true) => "_total",
+        (false, false) => "",
     };
     describe(page, stem, suffix);
     name_of(page, stem, suffix);
     page.push(b" ");
-    if figure.in_seconds {
+    if in_seconds {
         page.number(value / 1_000_000);
         page.push(b".");
-        // Six digits: those of a number of seven, without its first.
-        let mut space = [0; 8];
-        let mut digits = Page::new(&mut space);
-        digits.number(1_000_000 + value % 1_000_000);
-        page.push(&digits.written()[1..]);
+        let mut place = 100_000;
+        while place > 0 {
+            page.number(value / place % 10);
+            place /= 10;
+        }
     } else {
         page.number(value);
     }

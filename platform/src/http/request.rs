@@ -61,8 +61,7 @@ impl core::error::Error for ArgumentError {}
 impl<'a> Request<'a> {
     /// The values of all headers of this name (in any case).
     pub fn header(&self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        let named = self.headers.filter(move |header| same_word(header.name, name.as_bytes()));
-        named.map(|header| header.value)
+        Named { headers: self.headers, name }
     }
 
     /// The argument of this name in the query, decoded into `space`: `None` if it is not given.
@@ -85,6 +84,26 @@ impl<'a> Request<'a> {
         let Some(value) = given else { return Ok(None) };
         let len = decode(value.as_bytes(), space)?;
         core::str::from_utf8(&space[..len]).map(Some).map_err(|_| ArgumentError::Encoding)
+    }
+}
+
+/// The values of the headers of one name.
+struct Named<'a> {
+    headers: Headers<'a>,
+    name: &'a str,
+}
+
+impl<'a> Iterator for Named<'a> {
+    type Item = &'a [u8];
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        loop {
+            let header = self.headers.next()?;
+            if same_word(header.name, self.name.as_bytes()) {
+                return Some(header.value);
+            }
+        }
     }
 }
 
