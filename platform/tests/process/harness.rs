@@ -381,17 +381,18 @@ pub(crate) fn cluster_with(nodes: usize, options: impl Fn(usize) -> Options) -> 
 pub(crate) fn one_view(agents: &[&Agent]) {
     let mut expected: Vec<_> = agents.iter().map(|a| a.addr().to_string()).collect();
     expected.sort();
-    eventually("one view", || {
-        for agent in agents {
-            let rows = agent.members()?;
-            let live = rows.iter().filter(|row| row.state == "alive" || row.state == "suspect");
-            let live: Vec<_> = live.map(|row| row.addr.clone()).collect();
-            if live != expected {
-                return Err(format!("{} sees {live:?}, not {expected:?}", agent.addr()));
-            }
-        }
-        Ok(())
-    });
+    eventually("one view", || agents.iter().try_for_each(|agent| sees(agent, &expected)));
+}
+
+/// Whether an agent's own list of live members has these addresses, in this order.
+pub(crate) fn sees(agent: &Agent, expected: &[String]) -> Result<(), String> {
+    let rows = agent.members()?;
+    let live = rows.iter().filter(|row| row.state == "alive" || row.state == "suspect");
+    let live: Vec<_> = live.map(|row| row.addr.clone()).collect();
+    if live != expected {
+        return Err(format!("{} sees {live:?}, not {expected:?}", agent.addr()));
+    }
+    Ok(())
 }
 
 /// Waits until an agent has exactly these seeds.

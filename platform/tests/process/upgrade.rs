@@ -15,7 +15,7 @@ use dialect::{Heard, LATER, dress, undress};
 use midge::limits::MTU_BYTES;
 use midge::{Address, Change, Config, Event, Node};
 
-use crate::harness::{Agent, Options, eventually};
+use crate::harness::{Agent, Options, eventually, sees};
 
 const CLUSTER: &str = "test";
 
@@ -156,12 +156,7 @@ fn agree(agents: &[Agent], laters: &[Later]) {
     let protocol = if agents.is_empty() { LATER } else { 1 };
     eventually("one view and one protocol", || {
         for agent in agents {
-            let rows = agent.members()?;
-            let live = rows.iter().filter(|row| row.state == "alive" || row.state == "suspect");
-            let live: Vec<_> = live.map(|row| row.addr.clone()).collect();
-            if live != expected {
-                return Err(format!("{} sees {live:?}, not {expected:?}", agent.addr()));
-            }
+            sees(agent, &expected)?;
             assert_eq!(agent.get("/v1/status")?["protocol"], 1);
         }
         for later in laters {
