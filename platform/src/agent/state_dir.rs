@@ -85,23 +85,32 @@ pub(super) struct StateDir {
 }
 
 impl StateDir {
-    /// Opens the directory, which is made if it is missing, and reads who was there last. If it
-    /// cannot be made, opened, locked or read, or is not for this agent, the agent stops.
-    pub(super) fn open(path: &'static str, cluster: &'static str) -> Self {
-        let [directory, lock] = open_locked(path);
-        let mut state = Self {
+    /// With the directory and what locks it; nobody is known yet.
+    fn new(
+        path: &'static str,
+        [directory, lock]: [OwnedFd; 2],
+        cluster: &'static str,
+        machine: u32,
+    ) -> Self {
+        Self {
             path,
             directory,
             _lock: lock,
             cluster,
-            machine: machine(),
+            machine,
             peers: Vec::new(),
             helper: None,
             written: 0,
             wanted: 0,
             due: Instant::ZERO,
             errors: 0,
-        };
+        }
+    }
+
+    /// Opens the directory, which is made if it is missing, and reads who was there last. If it
+    /// cannot be made, opened, locked or read, or is not for this agent, the agent stops.
+    pub(super) fn open(path: &'static str, cluster: &'static str) -> Self {
+        let mut state = Self::new(path, open_locked(path), cluster, machine());
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW;
         let mut space = [0; FILE_BYTES];
         let text = match openat(&state.directory, NAME, flags, Mode::empty()) {
@@ -324,19 +333,8 @@ mod tests {
 
     fn state() -> StateDir {
         let directory = open(c"/", OFlag::O_RDONLY, Mode::empty()).unwrap();
-        StateDir {
-            path: "/state",
-            _lock: directory.try_clone().unwrap(),
-            directory,
-            cluster: "default",
-            machine: 7,
-            peers: Vec::new(),
-            helper: None,
-            written: 0,
-            wanted: 0,
-            due: Instant::ZERO,
-            errors: 0,
-        }
+        let lock = directory.try_clone().unwrap();
+        StateDir::new("/state", [directory, lock], "default", 7)
     }
 
     #[test]
