@@ -6,7 +6,8 @@
 //! [`Node`] from one loop; firmware that only wants membership drives a [`Swim`] alone.
 //!
 //! Where to read on, from the outside in: [`node`] wires the parts together, [`member`] decides
-//! who is alive, [`wire`] says what travels, [`limits`] holds every capacity.
+//! who is alive, [`wire`] says what travels, [`limits`] holds every capacity. [`clockbound`] stands by
+//! itself: it reads what a clock daemon says of the true time.
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -15,6 +16,7 @@
 extern crate std;
 
 pub mod address;
+pub mod clockbound;
 pub mod config;
 pub mod event;
 pub mod limits;
@@ -32,4 +34,4 @@ pub use event::{Change, Event};
 pub use member::{ForgetError, Incarnation, JoinError, Member, State, Stats, Status, Swim};
 pub use node::{Node, Transmit};
 pub use reject::Reject;
-pub use time::{Duration, Instant};
+pub use time::{Duration, Instant, TimeWindow};

@@ -1,7 +1,8 @@
-//! Monotonic time as the driver measures it, in microseconds.
+//! Monotonic time as the driver measures it, in microseconds, and windows of true time.
 //!
 //! The core never reads a clock. An [`Instant`] has no meaning outside the process that made it.
-//! Sums do not saturate: 64 bits of microseconds last for 584,000 years.
+//! Sums do not saturate: 64 bits of microseconds last for 584,000 years. A [`TimeWindow`] means the
+//! same on every node: it says between which two instants of UTC something happened.
 
 use core::ops::{Add, AddAssign, Sub};
 
@@ -102,5 +103,62 @@ impl Add for Duration {
     type Output = Self;
     fn add(self, other: Self) -> Self {
         Self(self.0 + other.0)
+    }
+}
+
+/// A stretch of true time, in nanoseconds since the Unix epoch (UTC), that contains the instant
+/// that it was made for. Both ends belong to it.
+///
+/// Windows of events on different nodes can be compared: when they do not overlap, it is certain
+/// which event was first; when they do, nobody can tell.
+///
+/// ```
+/// use midge::TimeWindow;
+///
+/// let stored = TimeWindow::new(1_000, 1_400).expect("it is the right way round");
+/// let read = TimeWindow::new(1_500, 1_900).expect("it is the right way round");
+/// assert!(stored.definitely_before(read));
+/// assert_eq!(read.width_ns(), 400);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TimeWindow {
+    earliest_ns: i64,
+    latest_ns: i64,
+}
+
+impl TimeWindow {
+    /// The window with these ends; `None` if the earliest lies after the latest.
+    pub const fn new(earliest_ns: i64, latest_ns: i64) -> Option<Self> {
+        if earliest_ns <= latest_ns { Some(Self { earliest_ns, latest_ns }) } else { None }
+    }
+
+    /// The true time is not before this: Unix nanoseconds.
+    pub const fn earliest_ns(self) -> i64 {
+        self.earliest_ns
+    }
+
+    /// The true time is not after this: Unix nanoseconds. Never less than the earliest.
+    pub const fn latest_ns(self) -> i64 {
+        self.latest_ns
+    }
+
+    /// How much time lies between the ends.
+    pub const fn width_ns(self) -> u64 {
+        self.latest_ns.abs_diff(self.earliest_ns)
+    }
+
+    /// Whether all of it lies before all of `other`.
+    pub const fn definitely_before(self, other: Self) -> bool {
+        self.latest_ns < other.earliest_ns
+    }
+
+    /// Whether all of it lies after all of `other`.
+    pub const fn definitely_after(self, other: Self) -> bool {
+        other.definitely_before(self)
+    }
+
+    /// Whether the two share an instant: then it is unknown which of them was first.
+    pub const fn overlaps(self, other: Self) -> bool {
+        !self.definitely_before(other) && !self.definitely_after(other)
     }
 }

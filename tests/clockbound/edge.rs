@@ -1,0 +1,103 @@
+//! Segments that are damaged in one place each, and what is said of them.
+
+use midge::clockbound::{Header, Segment, SegmentError};
+
+use super::vectors::{bytes, names};
+
+/// As a file is opened: first the header, then whether the file is long enough, then the rest.
+fn opened(file: &[u8]) -> Result<Segment, SegmentError> {
+    let header = Header::decode(file.first_chunk().ok_or(SegmentError::Short)?)?;
+    header.check_file(file.len() as u64)?;
+    Segment::decode(file)
+}
+
+/// Everything but what is whole. The official clients take some of these: a size beyond the file's
+/// end, an odd generation (zeros as a success), a file of a header alone.
+const VERDICTS: &[(&str, SegmentError)] = &[
+    ("live_gen_0", SegmentError::NeverWritten),
+    ("live_gen_odd", SegmentError::Busy),
+    ("live_ver_0", SegmentError::NeverWritten),
+    // In the middle of a segment of the third layout, the second finds a time that is none.
+    ("live_ver_0002", SegmentError::Malformed("as_of")),
+    ("live_ver_0304", SegmentError::Version(0x0304)),
+    ("live_ver_0404", SegmentError::Version(0x0404)),
+    ("v2_doc_magic_bytes", SegmentError::Magic),
+    ("v2_gen_0", SegmentError::NeverWritten),
+    ("v2_gen_1", SegmentError::Busy),
+    ("v2_gen_3", SegmentError::Busy),
+    ("v2_gen_65535", SegmentError::Busy),
+    ("v2_segsize_16", SegmentError::Size(16)),
+    ("v2_segsize_4", SegmentError::Size(4)),
+    ("v2_segsize_4096", SegmentError::Size(4096)),
+    ("v2_segsize_79", SegmentError::Size(79)),
+    ("v2_ver_0000", SegmentError::NeverWritten),
+    // The first layout has its status where the second has the drift.
+    ("v2_ver_0001", SegmentError::Malformed("clock_status")),
+    ("v2_ver_0003", SegmentError::Version(0x0003)),
+    ("v2_ver_0102", SegmentError::Version(0x0102)),
+    ("v2_ver_0202", SegmentError::Version(0x0202)),
+    ("v2_ver_0203", SegmentError::Version(0x0203)),
+    ("v3_doc_magic_bytes", SegmentError::Magic),
+    ("v3_gen_0", SegmentError::NeverWritten),
+    ("v3_gen_1", SegmentError::Busy),
+    ("v3_gen_3", SegmentError::Busy),
+    ("v3_gen_65535", SegmentError::Busy),
+    ("v3_segsize_0", SegmentError::Size(0)),
+    ("v3_segsize_103", SegmentError::Size(103)),
+    ("v3_segsize_1048576", SegmentError::Size(1_048_576)),
+    ("v3_segsize_15", SegmentError::Size(15)),
+    ("v3_segsize_16", SegmentError::Size(16)),
+    ("v3_segsize_4", SegmentError::Size(4)),
+    ("v3_segsize_4096", SegmentError::Size(4096)),
+    ("v3_segsize_80", SegmentError::Size(80)),
+    ("v3_segsize_8192", SegmentError::Size(8192)),
+    ("v3_segsize_96", SegmentError::Size(96)),
+    ("v3_trunc_0", SegmentError::Short),
+    ("v3_trunc_15", SegmentError::Short),
+    ("v3_trunc_16", SegmentError::Size(104)),
+    ("v3_trunc_8", SegmentError::Short),
+    ("v3_ver_0000", SegmentError::NeverWritten),
+    ("v3_ver_0001", SegmentError::Malformed("as_of")),
+    ("v3_ver_0002", SegmentError::Malformed("as_of")),
+    ("v3_ver_0003", SegmentError::Version(0x0003)),
+    ("v3_ver_0103", SegmentError::Version(0x0103)),
+    ("v3_ver_0202", SegmentError::Version(0x0202)),
+    ("v3_ver_0203", SegmentError::Version(0x0203)),
+    ("v3_ver_0302", SegmentError::Version(0x0302)),
+    ("v3_ver_0304", SegmentError::Version(0x0304)),
+    ("v3_ver_0404", SegmentError::Version(0x0404)),
+];
+
+const WHOLE: &[&str] = &[
+    "v2_asis",
+    "v2_gen_2",
+    "v2_gen_65534",
+    "v2_segsize_80",
+    "v2_ver_0002",
+    "v3_asis",
+    "v3_gen_2",
+    "v3_gen_65534",
+    "v3_segsize_104",
+    "v3_ver_0303",
+];
+
+#[test]
+fn damaged_segments_are_told_apart() {
+    let names = names("edge", ".bin");
+    assert_eq!(names.len(), VERDICTS.len() + WHOLE.len());
+    for name in names {
+        let name = name.trim_end_matches(".bin");
+        let segment = opened(&bytes(&format!("edge/{name}.bin")));
+        match VERDICTS.iter().find(|verdict| verdict.0 == name) {
+            Some((_, error)) => assert_eq!(segment, Err(*error), "{name}"),
+            None => assert!(WHOLE.contains(&name) && segment.is_ok(), "{name}: {segment:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_file_may_be_longer_than_its_layout() {
+    let mut file = bytes("edge/v3_segsize_4096.bin");
+    file.resize(4096, 0xa5);
+    assert_eq!(opened(&file), opened(&bytes("edge/v3_segsize_104.bin")));
+}
