@@ -108,8 +108,9 @@ firmware: ## a Cortex-M4 image with membership only, to be measured
 	RUSTFLAGS="$(SYMBOLS)" .ci/cargo target $(THUMB) build --release \
 		--manifest-path size-report/firmware/Cargo.toml --target-dir $(TARGET_DIR)
 
-size: static tiny firmware ## bytes by section and crate, against size-report/budget.toml
-	cargo run --quiet --package size-report -- size-report/budget.toml \
+size: static tiny firmware ## bytes by section and crate, memory, stacks, against size-report/budget.toml
+	cargo run --quiet --release --package size-report -- $(if $(filter write,$(BASELINE)),--write) \
+		size-report/budget.toml size-report/baseline.toml $(TINY) \
 		static=$(STATIC) tiny=$(TINY) firmware=$(FIRMWARE)
 
 fuzz: ## hostile input for the decoders, a whole node and the API, FUZZ_SECONDS (60) of each

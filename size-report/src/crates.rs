@@ -3,14 +3,23 @@
 /// The crate that a mangled name, of a function or of its section, begins with. A function of
 /// one crate that was made for a type of another counts for the one that wrote it.
 pub(crate) fn of_symbol(name: &str) -> Option<String> {
-    let start = name.find("_R").or_else(|| name.find("_ZN"))?;
-    let path = rustc_demangle::try_demangle(&name[start..]).ok()?.to_string();
+    let path = demangled(name)?.to_string();
     let end = path.find("::")?;
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     // The v0 mangling shows a crate as `name[hash]`.
     let head = path[..end].split('[').find(|part| part.ends_with(word))?;
     let start = head.rfind(|c| !word(c)).map_or(0, |at| at + 1);
     Some(head[start..].to_string())
+}
+
+/// The path of a function or a variable, without the hashes of crates.
+pub(crate) fn path_of_symbol(name: &str) -> Option<String> {
+    Some(format!("{:#}", demangled(name)?))
+}
+
+fn demangled(name: &str) -> Option<rustc_demangle::Demangle<'_>> {
+    let start = name.find("_R").or_else(|| name.find("_ZN"))?;
+    rustc_demangle::try_demangle(&name[start..]).ok()
 }
 
 /// The crate, or the library, that a section of an object file comes from.
@@ -60,6 +69,13 @@ mod tests {
         for (name, owner) in cases {
             assert_eq!(of_symbol(name).as_deref(), owner, "{name}");
         }
+    }
+
+    #[test]
+    fn paths_of_variables() {
+        let name = ".bss._RNvNtCsdpmFal1ZTxz_11midge_agent5agent4NODE";
+        assert_eq!(path_of_symbol(name).as_deref(), Some("midge_agent::agent::NODE"));
+        assert_eq!(path_of_symbol("COMMON"), None);
     }
 
     #[test]

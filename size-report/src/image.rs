@@ -5,7 +5,11 @@ use std::fmt;
 
 use object::{Object, ObjectSection, ObjectSymbol, SectionFlags, SectionKind, elf};
 
+use crate::figures::{Figures, key};
 use crate::{Result, crates, map};
+
+/// Variables below this size are not listed, bytes.
+const LISTED_BYTES: u64 = 1_024;
 
 /// Where a section ends up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +47,8 @@ pub(crate) struct Image {
     sections: Vec<Section>,
     /// The crates, and what they put in.
     shares: BTreeMap<String, Share>,
+    /// Variables that start as zero, by name.
+    statics: Vec<(String, u64)>,
     /// Whether this is firmware: then flash and RAM count, else the file.
     is_firmware: bool,
 }
@@ -62,6 +68,7 @@ impl Image {
             file_bytes: bytes.len() as u64,
             sections,
             shares: BTreeMap::new(),
+            statics: Vec::new(),
             is_firmware: file.architecture() == object::Architecture::Arm,
         };
         match std::fs::read_to_string(format!("{path}.map")) {
@@ -91,7 +98,7 @@ impl Image {
                 "*fill*" => "(padding)".to_string(),
                 input => crates::of_section(input, piece.object),
             };
-            self.add(piece.output, owner, piece.bytes);
+            self.add(piece.output, owner, piece.input, piece.bytes);
         }
         Ok(())
     }
@@ -102,11 +109,11 @@ impl Image {
             let Some(section) = section else { continue };
             let (Ok(section), Ok(name)) = (section.name(), symbol.name()) else { continue };
             let owner = crates::of_symbol(name).unwrap_or_else(|| "(no crate)".to_string());
-            self.add(section, owner, symbol.size());
+            self.add(section, owner, name, symbol.size());
         }
     }
 
-    fn add(&mut self, section: &str, owner: String, bytes: u64) {
+    fn add(&mut self, section: &str, owner: String, name: &str, bytes: u64) {
         let place = self.sections.iter().find(|s| s.name == section).map(|s| s.place);
         let Some(place) = place.filter(|place| *place != Place::Unloaded) else { return };
         if bytes == 0 {
@@ -116,7 +123,12 @@ impl Image {
         match place {
             Place::Code => share.code_bytes += bytes,
             Place::Constants | Place::Variables => share.constants_bytes += bytes,
-            Place::Zeros => share.zeros_bytes += bytes,
+            Place::Zeros => {
+                share.zeros_bytes += bytes;
+                if let Some(name) = crates::path_of_symbol(name) {
+                    self.statics.push((name, bytes));
+                }
+            }
             Place::Unloaded => {}
         }
     }
@@ -125,12 +137,42 @@ impl Image {
         self.sections.iter().filter(|s| places.contains(&s.place)).map(|s| s.bytes).sum()
     }
 
+    /// Variables: what it has of memory before it begins.
+    pub(crate) fn static_bytes(&self) -> u64 {
+        self.bytes_in(&[Place::Variables, Place::Zeros])
+    }
+
+    /// The variable of this name that starts as zero.
+    pub(crate) fn static_named(&self, name: &str) -> Option<u64> {
+        let is_it = |path: &str| path.rsplit("::").next() == Some(name);
+        self.statics.iter().find(|(path, _)| is_it(path)).map(|(_, bytes)| *bytes)
+    }
+
+    /// What each section and each crate has of it, by keys that begin with this name.
+    pub(crate) fn shares(&self, name: &str) -> Figures {
+        let mut figures = Figures::new();
+        for section in self.sections.iter().filter(|s| s.place != Place::Unloaded && s.bytes > 0) {
+            *figures.entry(format!("{name}.section.{}", key(&section.name))).or_default() +=
+                section.bytes;
+        }
+        for (owner, share) in &self.shares {
+            let parts = [
+                ("code", share.code_bytes),
+                ("constants", share.constants_bytes),
+                ("zeros", share.zeros_bytes),
+            ];
+            for (part, bytes) in parts.into_iter().filter(|(_, bytes)| *bytes > 0) {
+                figures.insert(format!("{name}.crate.{}.{part}", key(owner)), bytes);
+            }
+        }
+        figures
+    }
+
     /// What is budgeted of it.
     pub(crate) fn values(&self, name: &str) -> Vec<(String, u64)> {
         if self.is_firmware {
             let flash = self.bytes_in(&[Place::Code, Place::Constants, Place::Variables]);
-            let ram = self.bytes_in(&[Place::Variables, Place::Zeros]);
-            vec![(format!("{name}.flash"), flash), (format!("{name}.ram"), ram)]
+            vec![(format!("{name}.flash"), flash), (format!("{name}.ram"), self.static_bytes())]
         } else {
             vec![(format!("{name}.file"), self.file_bytes)]
         }
@@ -177,6 +219,10 @@ impl fmt::Display for Image {
         for (name, share) in shares {
             let Share { code_bytes, constants_bytes, zeros_bytes } = share;
             writeln!(f, "  {name:<20} {code_bytes:>9} {constants_bytes:>9} {zeros_bytes:>9}")?;
+        }
+        writeln!(f, "  {:<40} {:>9}", "variable that starts as zero", "bytes")?;
+        for (name, bytes) in self.statics.iter().filter(|(_, bytes)| *bytes >= LISTED_BYTES) {
+            writeln!(f, "  {name:<40} {bytes:>9}")?;
         }
         Ok(())
     }

@@ -1,31 +1,39 @@
 //! Measures what midge promises about size, and fails when a budget is exceeded.
 //!
 //! ```text
-//! size-report BUDGET NAME=FILE...
+//! size-report [--write] BUDGET BASELINE AGENT NAME=FILE...
 //! ```
 //!
 //! For each `NAME=FILE`, an ELF file, it prints bytes by section and by crate; crates are known
-//! from the linker's map beside it (`FILE.map`), or where there is none from the symbol table.
-//! Then it prints every measured value against the budget file: one `key = bytes` a line. A value
-//! above its budget, a value without a budget and a budget without a value each fail.
+//! from the linker's map beside it (`FILE.map`), or where there is none from the symbol table. The
+//! file AGENT is also run. Then it prints which sections and crates differ from the baseline file,
+//! or writes that file, and every measured value against the budget file: one `key = bytes` a line.
+//! A value above its budget, a value without a budget and a budget without a value each fail.
 
+mod agent;
+mod baseline;
 mod budget;
 mod crates;
+mod dependencies;
+mod figures;
 mod image;
 mod map;
+mod stack;
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use budget::Budget;
+use figures::{Figures, grouped};
 use image::Image;
 use midge::Swim;
 
-/// Bytes, or what was wrong with the input.
+/// A value, or what was wrong with the input.
 type Result<T> = std::result::Result<T, String>;
 
 fn main() -> ExitCode {
-    match run(std::env::args().skip(1)) {
+    let (flags, arguments): (Vec<_>, Vec<_>) =
+        std::env::args().skip(1).partition(|argument| argument == "--write");
+    match run(&arguments, !flags.is_empty()) {
         Ok((report, kept)) => {
             print!("{report}");
             if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -38,28 +46,54 @@ fn main() -> ExitCode {
 }
 
 /// The report, and whether every budget was kept.
-fn run(mut arguments: impl Iterator<Item = String>) -> Result<(String, bool)> {
-    let usage = "usage: size-report BUDGET NAME=FILE...";
-    let budget = arguments.next().ok_or(usage)?;
-    let budget = Budget::read(&budget)?;
+fn run(arguments: &[String], write: bool) -> Result<(String, bool)> {
+    let usage = "usage: size-report [--write] BUDGET BASELINE AGENT NAME=FILE...";
+    let [budgets, baseline, program, files @ ..] = arguments else { return Err(usage.into()) };
+    let budgets = figures::read(budgets)?;
     let mut report = String::new();
     let mut measured = memory();
-    for argument in arguments {
-        let (name, path) = argument.split_once('=').ok_or(usage)?;
+    let mut built = Figures::new();
+    for file in files {
+        let (name, path) = file.split_once('=').ok_or(usage)?;
         let image = Image::read(path)?;
         let _ = writeln!(report, "{name}: {path}\n{image}");
         measured.extend(image.values(name));
+        built.extend(image.shares(name));
     }
-    let kept = budget.compare(&measured, &mut report);
+    let image = Image::read(program)?;
+    measured.insert("agent.static".into(), image.static_bytes());
+    measured.insert("agent.tables".into(), image.static_named("NODE").ok_or("no static NODE")?);
+    measured.insert("dependencies.agent".into(), dependencies::count("midge-agent")?);
+    measured.insert("dependencies.core".into(), dependencies::count("midge")?);
+    built.extend(measured.clone());
+    if write {
+        baseline::write(baseline, &built)?;
+    }
+    baseline::compare(&figures::read(baseline)?, &built, &mut report);
+
+    // These differ a little from run to run, so that they are no part of the baseline.
+    let usage = agent::measure(program)?;
+    measured.insert("agent.resident".into(), usage.resident);
+    measured.insert("agent.anonymous".into(), usage.anonymous);
+    measured.insert("agent.stack".into(), usage.stack);
+    measured.insert("memory.stack_of_swim_32".into(), stack::of_core()?);
+    let proportional = usage.proportional;
+    let _ = writeln!(report, "a running agent: {proportional} bytes, shared pages in part\n");
+    let kept = budget::compare(&budgets, &measured, &mut report);
+    report.push('\n');
+    for (name, value) in &measured {
+        let unit = if name.starts_with("dependencies.") { "" } else { " B" };
+        let _ = writeln!(report, "numbers: budget::{name} {}{unit}", grouped(*value));
+    }
     Ok((report, kept))
 }
 
 /// Sizes of the state itself, on this machine.
-fn memory() -> Vec<(String, u64)> {
+fn memory() -> Figures {
     let swim_32 = size_of::<Swim<32>>() as u64;
     let swim_64 = size_of::<Swim<64>>() as u64;
-    vec![
+    Figures::from([
         ("memory.swim_32".to_string(), swim_32),
         ("memory.member".to_string(), (swim_64 - swim_32).div_ceil(32)),
-    ]
+    ])
 }
