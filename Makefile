@@ -37,8 +37,8 @@ TINY_FLAGS := $(SYMBOLS) -Zunstable-options -Cpanic=immediate-abort -Zlocation-d
 	-Clink-arg=-Wl,-Map=$(TINY).map
 BUILD_STD := -Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size
 
-.PHONY: help setup build test bench bench-peers soak chaos lint static tiny size firmware fuzz manual run doc \
-	clean
+.PHONY: help setup build test bench bench-peers soak chaos numbers lint static tiny size firmware fuzz manual \
+	run doc clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -76,6 +76,10 @@ chaos: tiny ## real agents under loss, partitions, crashes and pauses (root; QUI
 	@.ci/setup base chaos
 	cargo build --release --package netlab --bin chaos
 	MIDGE_BIN=$(TINY) $(TARGET_DIR)/release/chaos $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+
+numbers: ## measure all that the documents say in figures, and write it there (root; PARTS="size bench")
+	@.ci/setup base tests nightly chaos peers
+	.ci/measure $(PARTS)
 
 lint: ## formatting, clippy, documentation, licences and sources of dependencies
 	@.ci/setup base lint

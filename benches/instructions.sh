@@ -15,13 +15,16 @@ count() {
 few=50 many=250
 printf '%-6s %8s %10s %10s %7s\n' work members midge foca ratio
 for work in ping news known; do
+    ratios=
     for members in 10 100 1000; do
         for who in midge foca; do
             taken=$(($(count $who $work $members $many) - $(count $who $work $members $few)))
             making=$(($(count $who $work $members $many x) - $(count $who $work $members $few x)))
             eval "$who=$(((taken - making) / (many - few)))"
         done
-        awk -v w=$work -v n=$members -v m="$midge" -v f="$foca" \
-            'BEGIN { printf "%-6s %8d %10d %10d %7.2f\n", w, n, m, f, m / f }'
+        ratio=$(awk -v m="$midge" -v f="$foca" 'BEGIN { printf "%.2f", m / f }')
+        printf '%-6s %8d %10d %10d %7s\n' $work $members "$midge" "$foca" "$ratio"
+        ratios="${ratios:+$ratios / }$ratio"
     done
+    echo "numbers: benches/instructions.sh::count/$work $ratios"
 done

@@ -95,6 +95,11 @@ fn sizes_are_within_their_targets() {
     assert!(len("challenge_echo") <= len("hello"));
     assert!(len("challenge_observed_v4") <= len("hello"));
     assert!(len("hello_longest") <= MTU_BYTES);
+    let of_rumour = |name: &str| len(name) - len("rumours_none");
+    let check = concat!("numbers: ", file!(), "::sizes_are_within_their_targets");
+    println!("{check}/ping {} B", len("ping"));
+    println!("{check}/rumour {} B", of_rumour("rumour_alive_v4"));
+    println!("{check}/suspicion {} B", of_rumour("rumour_suspect_accuser_v4"));
 }
 
 #[test]

@@ -43,7 +43,15 @@ fn report(name: &str, what: &str, measure: fn(u32) -> Duration) {
     let mut all: Vec<u128> = (0..RUNS).map(|run| measure(run).as_millis()).collect();
     all.sort_unstable();
     let median = (all[all.len() / 2] + all[(all.len() - 1) / 2]) / 2;
-    println!("{name}: min {} median {median} max {}\n", all[0], all[all.len() - 1]);
+    let most = all[all.len() - 1];
+    println!("{name}: min {} median {median} max {most}\n", all[0]);
+    let seconds = |ms: u128| ms as f64 / 1_000.0;
+    println!(
+        "numbers: {}::{name} {:.2} s, at most {:.2} s, of {RUNS}",
+        file!(),
+        seconds(median),
+        seconds(most)
+    );
 }
 
 /// The seed first, since the kernel chooses its port; the others at once when that is known.

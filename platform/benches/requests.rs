@@ -64,6 +64,7 @@ fn status_beside_nginx() {
     let (ours, theirs) = (median(&mut ours), median(&mut theirs));
     let ratio = ours / theirs;
     println!("requests: midge {ours:.0}/s nginx {theirs:.0}/s ratio {ratio:.2}");
+    println!("numbers: {}::status_beside_nginx {ratio:.2}x ({ours:.0}/s)", file!());
     assert!(ratio >= LEAST_RATIO, "less than {LEAST_RATIO} of nginx");
 }
 

@@ -17,8 +17,14 @@ use scenarios::{churn, faulty, hostile, network, numbers, tables, upgrade};
 const SEEDS_AT_50: u64 = 300;
 
 /// Scenarios whose checks are more than [`check`]: below, by name.
-const OTHERS: &[Scenario] =
-    &[network::SLOW_WITHOUT_LIFEGUARD, numbers::IDLE, numbers::BURST, numbers::CRASH];
+const OTHERS: &[Scenario] = &[
+    network::SLOW_AT_100,
+    network::SLOW_WITHOUT_LIFEGUARD,
+    numbers::IDLE,
+    numbers::BURST,
+    numbers::CRASH,
+    numbers::PARTITION,
+];
 
 /// Same seed, same trace, byte for byte; and the entry for replaying a failure.
 #[test]
@@ -93,8 +99,6 @@ scenario_tests! {
     flapping: network::FLAPPING;
     half_connected: network::HALF_CONNECTED;
     slow: network::SLOW;
-    slow_at_100: network::SLOW_AT_100;
-    numbers_partition_at_100: numbers::PARTITION;
     full_table: tables::FULL;
     small_table_churn: tables::CHURN;
     mixed_tables: tables::MIXED;
@@ -118,6 +122,16 @@ fn numbers_idle() {
 #[test]
 fn numbers_burst() {
     numbers::burst();
+}
+
+#[test]
+fn numbers_partition_at_100() {
+    numbers::partition_at_100();
+}
+
+#[test]
+fn numbers_slow_at_100() {
+    numbers::slow_at_100();
 }
 
 #[test]

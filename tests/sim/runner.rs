@@ -136,6 +136,11 @@ pub(crate) fn check(scenario: &Scenario) -> Results {
     results
 }
 
+/// Prints what docs/numbers.md says of a test of `main.rs`.
+pub(crate) fn say(test: &str, value: &str) {
+    println!("numbers: tests/sim/main.rs::{test} {value}");
+}
+
 fn gather(reports: Vec<Report>) -> Results {
     let mut figures: BTreeMap<_, Vec<u64>> = BTreeMap::new();
     for &(name, value) in reports.iter().flat_map(|report| &report.figures) {

@@ -142,4 +142,6 @@ fn nothing_is_allocated_whatever_is_asked() {
     let report = poll_everything(&agents, Duration::from_secs(3));
     assert_eq!(report.allocations, 0, "{report:?}");
     assert!(report.events > 0, "{report:?}");
+    let allocations = report.allocations;
+    println!("numbers: {}::nothing_is_allocated_whatever_is_asked {allocations}", file!());
 }

@@ -2,7 +2,7 @@
 
 use super::{CRASH_WITHIN, HEAL_WITHIN, JOIN_WITHIN, fleet_size, formed, ms, on, pick};
 use crate::harness::{MS, Micros, Net, Rules, SECOND, Scope, Start, World};
-use crate::runner::{Outcome, Params, Report, Scenario, check};
+use crate::runner::{Outcome, Params, Report, Scenario, check, say};
 
 /// One datagram in twenty is lost; a crash in between.
 pub(crate) const LOSSY_5: Scenario =
@@ -259,6 +259,8 @@ pub(crate) fn without_lifeguard() {
     let results = check(&SLOW_WITHOUT_LIFEGUARD);
     let failures = results.sum(|totals| totals.false_failures);
     assert!(failures > 0, "the scenario is void: no false failures without Lifeguard");
+    let runs = results.reports.len();
+    say("slow_without_lifeguard_fails_healthy_nodes", &format!("{failures} in {runs} runs"));
 }
 
 /// The same as [`SLOW`] at the size of the design's table.

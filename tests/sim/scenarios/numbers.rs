@@ -5,10 +5,14 @@ use super::{
     HEAL_WITHIN, JOIN_WITHIN, empty, fleet_size, formed, ms, network, on, pick, start_all,
 };
 use crate::harness::{MS, Rules, SECOND, Scope};
-use crate::runner::{Outcome, Params, Report, Scenario, check};
+use crate::runner::{Outcome, Params, Report, Scenario, check, say};
 
 /// Bytes a second that the worst node of an idle fleet may send, IP and UDP headers included.
 const IDLE_BYTES_PER_S: u64 = 118;
+
+fn seconds(ms: u64) -> f64 {
+    ms as f64 / 1_000.0
+}
 
 /// Idle traffic at N = 3, 30, 50 and 100, over max(120 s, N periods) after settling.
 pub(crate) const IDLE: Scenario =
@@ -16,11 +20,13 @@ pub(crate) const IDLE: Scenario =
 
 /// See [`IDLE`].
 pub(crate) fn idle() {
-    for nodes in [3, 30, 50, 100] {
+    let worst = [3, 30, 50, 100].map(|nodes| {
         let results = check(&Scenario { nodes, ..IDLE });
         let worst = results.quantile("worst_bytes_per_s", 1.0);
         assert!(worst <= IDLE_BYTES_PER_S, "N = {nodes}: the worst node sends {worst} B/s idle");
-    }
+        worst.to_string()
+    });
+    say("numbers_idle", &format!("{} B/s, worst of {}", worst.join(" / "), IDLE.seeds));
 }
 
 fn idle_run(params: Params) -> Outcome {
@@ -43,9 +49,11 @@ pub(crate) const BURST: Scenario =
 
 /// See [`BURST`].
 pub(crate) fn burst() {
-    for nodes in [30, 60] {
-        check(&Scenario { nodes, ..BURST });
-    }
+    let medians = [30, 60].map(|nodes| {
+        let results = check(&Scenario { nodes, ..BURST });
+        format!("{:.2} s", seconds(results.quantile("one_view_ms", 0.5)))
+    });
+    say("numbers_burst", &format!("{}, median of {}", medians.join(" / "), BURST.seeds));
 }
 
 fn burst_run(params: Params) -> Outcome {
@@ -68,6 +76,9 @@ pub(crate) fn crash_at_100() {
     let (median, p95) =
         (results.quantile("known_to_all_ms", 0.5), results.quantile("known_to_all_ms", 0.95));
     assert!(median <= 6_000 && p95 <= 9_000, "median {median} ms, p95 {p95} ms");
+    let (median, p95) = (seconds(median), seconds(p95));
+    let crashes = results.figures["known_to_all_ms"].len();
+    say("numbers_crash_at_100", &format!("{median:.1} s, p95 {p95:.1} s, of {crashes}"));
 }
 
 /// Ten crashes one after the other, each of which is cleared up before the next.
@@ -94,3 +105,20 @@ pub(crate) const PARTITION: Scenario = Scenario {
     nodes: 100,
     run: |params| network::partitioned(params, 2, 600 * SECOND),
 };
+
+/// See [`PARTITION`].
+pub(crate) fn partition_at_100() {
+    let results = check(&PARTITION);
+    let at = |share| seconds(results.quantile("healed_one_view_ms", share));
+    let (median, worst) = (at(0.5), at(1.0));
+    let text = format!("{median:.1} s, worst {worst:.1} s of {}", PARTITION.seeds);
+    say("numbers_partition_at_100", &text);
+}
+
+/// One of 100 reads late: see [`network::SLOW_AT_100`].
+pub(crate) fn slow_at_100() {
+    let results = check(&network::SLOW_AT_100);
+    let failures = results.sum(|totals| totals.false_failures);
+    let runs = results.reports.len();
+    say("numbers_slow_at_100", &format!("{failures} in {runs} runs"));
+}

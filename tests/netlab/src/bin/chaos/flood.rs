@@ -8,6 +8,8 @@ use netlab::Agent;
 
 use crate::fleet::{Fleet, Outcome};
 
+pub(crate) const FILE: &str = file!();
+
 const PORT: u16 = 6434;
 const NODES: usize = 10;
 /// Datagrams to each node between two pauses.
@@ -59,7 +61,7 @@ pub(crate) fn flood(fleet: &mut Fleet, quick: bool) -> Outcome {
     fleet.one_view(Duration::ZERO)?;
     let total = sent * NODES as u64;
     Ok(format!(
-        "{total} hostile datagrams in {seconds:.0} s: all counted ({unread} not read), nobody suspected"
+        "{total} hostile datagrams in {seconds:.0} s: 0 members suspected, all counted ({unread} not read)"
     ))
 }
 

@@ -47,16 +47,16 @@ fn run() -> Result<bool, Box<dyn Error>> {
         Some(only) => name == only,
         None => !(quick && NOT_IN_SHORT.contains(&name)),
     };
-    let chosen = || SCENARIOS.iter().filter(|(name, _)| is_chosen(name));
+    let chosen = || SCENARIOS.iter().filter(|(name, ..)| is_chosen(name));
     if chosen().next().is_none() {
-        let names: Vec<&str> = SCENARIOS.iter().map(|(name, _)| *name).collect();
+        let names: Vec<&str> = SCENARIOS.iter().map(|(name, ..)| *name).collect();
         return Err(format!("no such scenario; there are {}", names.join(", ")).into());
     }
 
     let work = Work::enter("chaos")?;
     let network = Network::new(if quick { 20 } else { 60 }).inspect_err(|_| work.remove())?;
     let mut failed = false;
-    for (name, scenario) in chosen() {
+    for (name, file, scenario) in chosen() {
         let start = Instant::now();
         let directory = work.path().join(name);
         std::fs::create_dir(&directory)?;
@@ -64,7 +64,13 @@ fn run() -> Result<bool, Box<dyn Error>> {
         let result = scenario(&mut fleet, quick);
         let seconds = start.elapsed().as_secs();
         match result {
-            Ok(said) => println!("chaos: {name}: {said} ({seconds} s)"),
+            Ok(said) => {
+                println!("chaos: {name}: {said} ({seconds} s)");
+                // What comes before the figures is what its row says, too.
+                if let Some((_, figures)) = said.split_once(": ").filter(|_| !quick) {
+                    println!("numbers: {file}::{name} {figures}");
+                }
+            }
             Err(error) => {
                 failed = true;
                 println!("chaos: {name}: FAILED after {seconds} s: {error}");

@@ -7,23 +7,22 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use crate::fleet::{Fleet, Outcome, addresses};
-use crate::flood::flood;
-use crate::system_calls::system_calls;
+use crate::{flood, system_calls};
 
 type Scenario = fn(&mut Fleet, bool) -> Outcome;
 
-/// Names for `ONLY=`, in the order in which they run.
-pub(crate) const SCENARIOS: [(&str, Scenario); 10] = [
-    ("burst", burst),
-    ("crash", crash),
-    ("pause", pause),
-    ("loss", loss),
-    ("one_way", one_way),
-    ("half_connected", half_connected),
-    ("partition", partition),
-    ("sawtooth", sawtooth),
-    ("flood", flood),
-    ("system_calls", system_calls),
+/// Names for `ONLY=`, and where they are, in the order in which they run.
+pub(crate) const SCENARIOS: [(&str, &str, Scenario); 10] = [
+    ("burst", file!(), burst),
+    ("crash", file!(), crash),
+    ("pause", file!(), pause),
+    ("loss", file!(), loss),
+    ("one_way", file!(), one_way),
+    ("half_connected", file!(), half_connected),
+    ("partition", file!(), partition),
+    ("sawtooth", file!(), sawtooth),
+    ("flood", flood::FILE, flood::flood),
+    ("system_calls", system_calls::FILE, system_calls::system_calls),
 ];
 
 /// What takes a minute whatever is asked of it.
@@ -89,7 +88,7 @@ fn pause(fleet: &mut Fleet, quick: bool) -> Outcome {
     let back = fleet.one_view(HEALED)?;
     fleet.nobody_failed(&others)?;
     Ok(format!(
-        "1 of 20 stopped: known to all after {}, back after {}",
+        "1 of 20 stopped: 0 healthy members failed, known to all after {}, back after {}",
         seconds(known),
         seconds(back)
     ))
@@ -112,7 +111,7 @@ fn loss(fleet: &mut Fleet, quick: bool) -> Outcome {
     fleet.network.heal()?;
     let whole = fleet.one_view(HEALED)?;
     Ok(format!(
-        "20 with loss: nobody failed, {}; one view after {}",
+        "20 with loss: 0 members failed, {}; one view after {}",
         said.join(", "),
         seconds(whole)
     ))
@@ -129,7 +128,7 @@ fn one_way(fleet: &mut Fleet, quick: bool) -> Outcome {
     let lost = nobody_fails(fleet, if quick { 8 } else { 60 })?;
     let whole = fleet.one_view(HEALED)?;
     Ok(format!(
-        "6 one-way links of 20: {lost} packets lost, nobody failed; one view after {}",
+        "6 one-way links of 20: 0 members failed, {lost} packets lost; one view after {}",
         seconds(whole)
     ))
 }
@@ -145,7 +144,7 @@ fn half_connected(fleet: &mut Fleet, quick: bool) -> Outcome {
     let lost = nobody_fails(fleet, if quick { 8 } else { 120 })?;
     let whole = fleet.one_view(HEALED)?;
     Ok(format!(
-        "1 of 20 cut off from 10: {lost} packets lost, nobody failed; one view after {}",
+        "1 of 20 cut off from 10: 0 members failed, {lost} packets lost; one view after {}",
         seconds(whole)
     ))
 }

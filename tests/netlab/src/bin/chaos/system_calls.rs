@@ -4,6 +4,8 @@ use std::process::{Command, Stdio};
 
 use crate::fleet::{Fleet, Outcome};
 
+pub(crate) const FILE: &str = file!();
+
 /// For one packet, sent or received.
 const LIMIT: f64 = 5.0;
 const NODES: usize = 30;

@@ -101,6 +101,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     work.remove();
     println!("{}", report::table(&all));
     if !quick {
+        print!("{}", report::numbers(&all));
         report::write(&all, &kinds)?;
     }
     Ok(())

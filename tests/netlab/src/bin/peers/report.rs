@@ -63,6 +63,31 @@ fn short_table(all: &[Figures]) -> String {
     text
 }
 
+/// The figures that docs/numbers.md has, by their checks.
+pub(crate) fn numbers(all: &[Figures]) -> String {
+    let of = |kind: &str, nodes: usize| {
+        let mut found = all.iter().filter(|figures| figures.kind == kind && figures.nodes == nodes);
+        found.next().expect("all kinds are measured at all sizes")
+    };
+    let (few, midge, serf) = (of("midge", 3), of("midge", SHOWN_NODES), of("serf", SHOWN_NODES));
+    let (idle, others) = (&midge.idle, serf.idle.cpu_ms / midge.idle.cpu_ms);
+    let (agree, crash) = (median(&midge.agree), median(&midge.crash));
+    let (agree_serf, crashes) = (median(&serf.agree), midge.crash.len());
+    let slowest = seconds(midge.crash[crashes - 1]);
+    let lines = [
+        ("idle", format!("{:.0} / {:.0} B/s", few.idle.bytes_worst, idle.bytes_worst)),
+        ("used/memory", format!("{} kB, {} of them its own", idle.resident, idle.anonymous)),
+        ("used/processor", format!("{:.0} ms a minute, 1/{others:.0}", idle.cpu_ms)),
+        ("started_at_once", format!("{} s, serf {} s", seconds(agree), seconds(agree_serf))),
+        ("crash_known_to_all", format!("{} s, at most {slowest} s of {crashes}", seconds(crash))),
+    ];
+    let mut text = String::new();
+    for (check, value) in lines {
+        let _ = writeln!(text, "numbers: tests/netlab/src/bin/peers/main.rs::{check} {value}");
+    }
+    text
+}
+
 /// The median of sorted times.
 pub(crate) fn median(sorted: &[Duration]) -> Duration {
     (sorted[sorted.len() / 2] + sorted[(sorted.len() - 1) / 2]) / 2
