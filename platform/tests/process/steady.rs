@@ -142,6 +142,8 @@ fn nothing_is_allocated_whatever_is_asked() {
     let report = poll_everything(&agents, Duration::from_secs(3));
     assert_eq!(report.allocations, 0, "{report:?}");
     assert!(report.events > 0, "{report:?}");
-    let allocations = report.allocations;
-    println!("numbers: {}::nothing_is_allocated_whatever_is_asked {allocations}", file!());
+    // Past the harness that keeps the output of a test that passes.
+    let test = concat!(file!(), "::nothing_is_allocated_whatever_is_asked");
+    let line = format!("numbers: {test} {}\n", report.allocations);
+    std::io::stderr().write_all(line.as_bytes()).expect("stderr");
 }
