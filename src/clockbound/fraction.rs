@@ -11,19 +11,17 @@ pub struct Fraction {
 }
 
 impl Fraction {
-    /// `self * count * unit`, rounded down and rounded up. `unit` is below 2^30, so that the
-    /// product is below 2^94.
+    /// `self * count * unit`, rounded up: greater than the product by a unit of the result at most,
+    /// and 0 only if the product is. `unit` is below 2^30, so that the product is below 2^94.
     #[inline(never)]
-    pub(super) fn times(self, count: u64, unit: u32) -> (Fixed, Fixed) {
+    pub(super) fn times(self, count: u64, unit: u32) -> Fixed {
         let product = u128::from(self.numerator) * u128::from(count);
         // One half after the other: with the unit the product has up to 158 bits.
         let low = u128::from(product as u64) * u128::from(unit);
         let high = (product >> 64) * u128::from(unit) + (low >> 64);
         let scaled = (high << Fixed::BITS) | u128::from(low as u64 >> Fixed::BITS);
-        let shift = u32::from(self.shift);
-        let down = scaled.checked_shr(shift).unwrap_or(0);
-        let exact = low as u32 == 0 && down.checked_shl(shift).unwrap_or(0) == scaled;
-        (Fixed(down), Fixed(down + u128::from(!exact)))
+        let down = scaled.checked_shr(self.shift.into()).unwrap_or(0);
+        Fixed(down + u128::from(product != 0))
     }
 }
 
@@ -47,6 +45,11 @@ impl Fixed {
     /// A whole number.
     pub(super) const fn whole(number: u64) -> Self {
         Self((number as u128) << Self::BITS)
+    }
+
+    /// A unit less, but not less than 0: what a product was before it was rounded up.
+    pub(super) const fn unit_less(self) -> Self {
+        Self(self.0.saturating_sub(1))
     }
 
     pub(super) const fn plus(self, other: Self) -> Self {

@@ -74,31 +74,49 @@ pub enum SegmentError {
     Short,
     /// It does not begin with the right number: something else.
     Magic,
-    /// A version that this code does not read: the word that stands there.
-    Version(u16),
+    /// A version that this code does not read.
+    Version,
     /// It declares fewer bytes than its layout has, or more than the file has.
-    Size(u32),
+    Size,
     /// The daemon has laid it out, and not yet written it.
     NeverWritten,
     /// It is being written right now, or whoever wrote it died meanwhile.
     Busy,
-    /// This field holds what it cannot.
-    Malformed(&'static str),
+    /// `as_of` has nanoseconds that are no part of a second, or does not fit 64 bits of them.
+    AsOf,
+    /// `void_after`, likewise.
+    VoidAfter,
+    /// `bound_nsec` is negative.
+    Bound,
+    /// `max_drift_ppb` is 10^9 or more: the clock would stand still, or go backwards.
+    Drift,
+    /// `clock_status` is none of the four.
+    Status,
+    /// Whether disruptions are supported is neither 0 nor 1.
+    DisruptionSupport,
+}
+
+impl SegmentError {
+    /// In the order of the variants.
+    const TEXTS: [&str; 12] = [
+        "it is too short",
+        "it begins with a wrong number",
+        "it has an unknown version",
+        "it declares a wrong size",
+        "it has not been written yet",
+        "it is being written",
+        "its as_of is out of range",
+        "its void_after is out of range",
+        "its bound is negative",
+        "its drift is out of range",
+        "its status is unknown",
+        "its disruption support is unknown",
+    ];
 }
 
 impl fmt::Display for SegmentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (text, field) = match self {
-            Self::Short => ("it is too short", ""),
-            Self::Magic => ("it is something else: it begins with the wrong number", ""),
-            Self::Version(_) => ("it has an unknown version", ""),
-            Self::Size(_) => ("it declares a wrong size", ""),
-            Self::NeverWritten => ("it has not been written yet", ""),
-            Self::Busy => ("it is being written", ""),
-            Self::Malformed(field) => ("this field is out of range: ", *field),
-        };
-        f.write_str(text)?;
-        f.write_str(field)
+        f.write_str(Self::TEXTS[*self as usize])
     }
 }
 

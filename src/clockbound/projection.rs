@@ -93,6 +93,7 @@ impl Segment {
     /// # Errors
     ///
     /// [`ClockError`]; the segment is unchanged, and another reading may be fine.
+    #[inline(never)]
     pub fn at(&self, reading: Reading, marker: Option<u64>) -> Result<Bounded, ClockError> {
         let is_disrupted = match marker {
             _ if !self.disruption_support => false,
@@ -132,10 +133,10 @@ impl Segment {
 
     /// What the clock shows so many ticks after `as_of`.
     fn projected(&self, ticks: u64) -> Option<Shown> {
-        let (down, up) = self.period.times(ticks, NS_PER_S);
-        let earliest_ns = self.as_of_ns.checked_add(down.floor()?)?;
-        let latest_ns = self.as_of_ns.checked_add(up.ceil()?)?;
-        Some(Shown { now_ns: earliest_ns, age: up, earliest_ns, latest_ns })
+        let age = self.period.times(ticks, NS_PER_S);
+        let earliest_ns = self.as_of_ns.checked_add(age.unit_less().floor()?)?;
+        let latest_ns = self.as_of_ns.checked_add(age.ceil()?)?;
+        Some(Shown { now_ns: earliest_ns, age, earliest_ns, latest_ns })
     }
 
     /// The window around what the clock shows, and the bound at that age.
@@ -151,7 +152,7 @@ impl Segment {
     /// By how much the bound grows in so many nanoseconds, rounded up: the clock drifts, and the
     /// period may be misjudged.
     fn growth(&self, age_ns: u64) -> Fixed {
-        let (_, misjudged) = self.period_error.times(age_ns, 1);
+        let misjudged = self.period_error.times(age_ns, 1);
         Fixed::billionths(age_ns, self.max_drift_ppb).plus(misjudged)
     }
 

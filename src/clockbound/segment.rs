@@ -26,7 +26,7 @@ const DRIFT_PPB_END: u32 = 1_000_000_000;
 /// Which of the layouts a segment has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
-    /// 72 bytes, `/var/run/clockbound/shm`: for the system's clock, as `V2`, but without markers.
+    /// 72 bytes, `/var/run/clockbound/shm`: as `V2`, but without markers.
     V1,
     /// 80 bytes, `/var/run/clockbound/shm0`: bounds the error of the system's clock.
     V2,
@@ -34,85 +34,43 @@ pub enum Layout {
     V3,
 }
 
-/// Where the fields of a layout are.
-struct Offsets {
-    end: u8,
-    as_of_counter: u8,
-    as_of: u8,
-    void_after: u8,
-    period: u8,
-    period_error: u8,
-    bound: u8,
-    marker: u8,
-    drift: u8,
-    status: u8,
-    marker_support: u8,
-    period_shift: u8,
-    period_error_shift: u8,
+/// A part of a layout, and where the third one has it: from, to, and how many bytes.
+type Move = (u8, u8, u8);
+
+/// How a layout is told, how long it is, and how it differs from the third one.
+struct Shape {
+    layout: Layout,
+    version: u16,
+    bytes: u8,
+    moves: &'static [Move],
 }
 
-/// Behind the end of every layout: a field that a layout does not have is read as zero.
-const ABSENT: u8 = u8::MAX;
-
-const V1: Offsets = Offsets {
-    end: 72,
-    as_of_counter: ABSENT,
-    as_of: 16,
-    void_after: 32,
-    period: ABSENT,
-    period_error: ABSENT,
-    bound: 48,
-    marker: ABSENT,
-    drift: 56,
-    status: 64,
-    marker_support: ABSENT,
-    period_shift: ABSENT,
-    period_error_shift: ABSENT,
-};
-
-const V2: Offsets =
-    Offsets { end: 80, marker: 56, drift: 64, status: 68, marker_support: 72, ..V1 };
-
-const V3: Offsets = Offsets {
-    end: SEGMENT_BYTES_MAX as u8,
-    as_of_counter: 16,
-    as_of: 24,
-    void_after: 40,
-    period: 56,
-    period_error: 64,
-    bound: 72,
-    marker: 80,
-    drift: 88,
-    status: 92,
-    marker_support: 96,
-    period_shift: 97,
-    period_error_shift: 98,
-};
+/// In the order of the layouts.
+const SHAPES: [Shape; 3] = [
+    Shape {
+        layout: Layout::V1,
+        version: 1,
+        bytes: 72,
+        moves: &[(16, 24, 32), (48, 72, 8), (56, 88, 4), (64, 92, 4)],
+    },
+    Shape { layout: Layout::V2, version: 2, bytes: 80, moves: &[(16, 24, 32), (48, 72, 25)] },
+    Shape {
+        layout: Layout::V3,
+        // The high byte is the oldest version that a reader may know.
+        version: 0x0303,
+        bytes: SEGMENT_BYTES_MAX as u8,
+        moves: &[(16, 16, 83)],
+    },
+];
 
 impl Layout {
-    const fn of_version(word: u16) -> Result<Self, SegmentError> {
-        match word {
-            // The daemon wipes it first, and tells the layout when the rest is in order.
-            0 => Err(SegmentError::NeverWritten),
-            1 => Ok(Self::V1),
-            2 => Ok(Self::V2),
-            // The oldest version that a reader may know, and the version: 3 and 3.
-            0x0303 => Ok(Self::V3),
-            _ => Err(SegmentError::Version(word)),
-        }
-    }
-
-    const fn offsets(self) -> &'static Offsets {
-        match self {
-            Self::V1 => &V1,
-            Self::V2 => &V2,
-            Self::V3 => &V3,
-        }
+    const fn shape(self) -> &'static Shape {
+        &SHAPES[self as usize]
     }
 
     /// Bytes of a segment with this layout, header included.
     pub const fn bytes(self) -> usize {
-        self.offsets().end as usize
+        self.shape().bytes as usize
     }
 
     /// Its number: 1, 2 or 3.
@@ -145,10 +103,16 @@ impl Header {
         if [word(0), word(4)] != MAGIC {
             return Err(SegmentError::Magic);
         }
-        let layout = Layout::of_version(u16::from_ne_bytes(field(bytes, VERSION_OFFSET)))?;
+        let version = u16::from_ne_bytes(field(bytes, VERSION_OFFSET));
+        // The daemon wipes the version first, and restores it when the rest is in order.
+        if version == 0 {
+            return Err(SegmentError::NeverWritten);
+        }
+        let shape = SHAPES.iter().find(|shape| shape.version == version);
+        let &Shape { layout, bytes: least, .. } = shape.ok_or(SegmentError::Version)?;
         let segment_bytes = word(8);
-        if (segment_bytes as usize) < layout.bytes() {
-            return Err(SegmentError::Size(segment_bytes));
+        if segment_bytes < least.into() {
+            return Err(SegmentError::Size);
         }
         let generation = u16::from_ne_bytes(field(bytes, GENERATION_OFFSET));
         Ok(Self { segment_bytes, layout, generation })
@@ -162,7 +126,7 @@ impl Header {
     /// must not be touched.
     pub const fn check_file(&self, file_bytes: u64) -> Result<(), SegmentError> {
         if file_bytes < self.segment_bytes as u64 {
-            return Err(SegmentError::Size(self.segment_bytes));
+            return Err(SegmentError::Size);
         }
         Ok(())
     }
@@ -173,11 +137,13 @@ impl Header {
     ///
     /// [`SegmentError::NeverWritten`] if the generation is 0, [`SegmentError::Busy`] if it is odd.
     pub const fn check_generation(&self) -> Result<(), SegmentError> {
-        match self.generation {
-            0 => Err(SegmentError::NeverWritten),
-            odd if odd % 2 == 1 => Err(SegmentError::Busy),
-            _ => Ok(()),
+        if self.generation == 0 {
+            return Err(SegmentError::NeverWritten);
         }
+        if self.generation % 2 == 1 {
+            return Err(SegmentError::Busy);
+        }
+        Ok(())
     }
 }
 
@@ -219,55 +185,59 @@ impl Segment {
     /// # Errors
     ///
     /// [`SegmentError`] says which of its demands the bytes do not meet.
+    #[inline(never)]
     pub fn decode(bytes: &[u8]) -> Result<Self, SegmentError> {
         let header = Header::decode(bytes.first_chunk().ok_or(SegmentError::Short)?)?;
         header.check_generation()?;
         let Header { layout, generation, .. } = header;
         let copy = bytes.get(..layout.bytes()).ok_or(SegmentError::Short)?;
-        let offsets = layout.offsets();
-        let long = |at: u8| u64::from_ne_bytes(field(copy, at.into()));
-        let word = |at: u8| u32::from_ne_bytes(field(copy, at.into()));
-        let byte = |at: u8| u8::from_ne_bytes(field(copy, at.into()));
+        let image = image(layout, copy);
+        let long = |at| u64::from_ne_bytes(field(&image, at));
+        let word = |at| u32::from_ne_bytes(field(&image, at));
         let segment = Self {
             layout,
             generation,
-            as_of_ns: nanoseconds(long(offsets.as_of), long(offsets.as_of + 8), "as_of")?,
-            void_after_ns: nanoseconds(
-                long(offsets.void_after),
-                long(offsets.void_after + 8),
-                "void_after",
-            )?,
-            bound_ns: long(offsets.bound) as i64,
-            max_drift_ppb: word(offsets.drift),
-            status: ClockStatus::stored(word(offsets.status))
-                .ok_or(SegmentError::Malformed("clock_status"))?,
-            disruption_support: match byte(offsets.marker_support) {
+            as_of_ns: nanoseconds(long(24), long(32), SegmentError::AsOf)?,
+            void_after_ns: nanoseconds(long(40), long(48), SegmentError::VoidAfter)?,
+            bound_ns: long(72) as i64,
+            max_drift_ppb: word(88),
+            status: ClockStatus::stored(word(92)).ok_or(SegmentError::Status)?,
+            disruption_support: match image[96] {
                 0 => false,
                 1 => true,
-                _ => return Err(SegmentError::Malformed("clock_disruption_support_enabled")),
+                _ => return Err(SegmentError::DisruptionSupport),
             },
-            disruption_marker: long(offsets.marker),
-            as_of_counter: long(offsets.as_of_counter),
-            period: Fraction { numerator: long(offsets.period), shift: byte(offsets.period_shift) },
-            period_error: Fraction {
-                numerator: long(offsets.period_error),
-                shift: byte(offsets.period_error_shift),
-            },
+            disruption_marker: long(80),
+            as_of_counter: long(16),
+            period: Fraction { numerator: long(56), shift: image[97] },
+            period_error: Fraction { numerator: long(64), shift: image[98] },
         };
         if segment.bound_ns < 0 {
-            return Err(SegmentError::Malformed("bound_nsec"));
+            return Err(SegmentError::Bound);
         }
         if segment.max_drift_ppb >= DRIFT_PPB_END {
-            return Err(SegmentError::Malformed("max_drift_ppb"));
+            return Err(SegmentError::Drift);
         }
         Ok(segment)
     }
 }
 
+/// The segment with every field where the third layout has it; those that its layout does not have
+/// are zero, and so is what lies between fields.
+fn image(layout: Layout, copy: &[u8]) -> [u8; SEGMENT_BYTES_MAX] {
+    let mut image = [0; SEGMENT_BYTES_MAX];
+    for &(from, to, len) in layout.shape().moves {
+        for at in 0..len {
+            image[usize::from(to + at)] = copy[usize::from(from + at)];
+        }
+    }
+    image
+}
+
 /// A `timespec` as nanoseconds.
-fn nanoseconds(s: u64, ns: u64, name: &'static str) -> Result<i64, SegmentError> {
+fn nanoseconds(s: u64, ns: u64, error: SegmentError) -> Result<i64, SegmentError> {
     (ns < NS_PER_S as u64)
         .then_some(s as i64)
         .and_then(|s| s.checked_mul(NS_PER_S)?.checked_add(ns as i64))
-        .ok_or(SegmentError::Malformed(name))
+        .ok_or(error)
 }

@@ -33,6 +33,7 @@ impl VmClock {
     /// # Errors
     ///
     /// [`SegmentError`] says which of its demands the bytes do not meet.
+    #[inline(never)]
     pub fn decode(bytes: &[u8]) -> Result<Self, SegmentError> {
         let copy = bytes.first_chunk::<VM_CLOCK_BYTES>().ok_or(SegmentError::Short)?;
         if u32::from_le_bytes(field(copy, 0)) != MAGIC {
@@ -40,11 +41,11 @@ impl VmClock {
         }
         let version = u16::from_le_bytes(field(copy, 8));
         if version != VERSION {
-            return Err(SegmentError::Version(version));
+            return Err(SegmentError::Version);
         }
         let size = u32::from_le_bytes(field(copy, 4));
         if (size as usize) < VM_CLOCK_BYTES {
-            return Err(SegmentError::Size(size));
+            return Err(SegmentError::Size);
         }
         let sequence = u32::from_le_bytes(field(copy, VM_CLOCK_SEQUENCE_OFFSET));
         if sequence % 2 == 1 {
