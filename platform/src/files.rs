@@ -2,7 +2,7 @@
 
 use core::mem::MaybeUninit;
 use std::ffi::CStr;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
@@ -55,22 +55,36 @@ pub(crate) struct FileId {
 }
 
 /// Looks at a file by its path, or at an open one by an empty path: its kind, such as `S_IFREG`, and
-/// which one it is. The C library's functions are 600 bytes around another call.
+/// which one it is.
 ///
 /// # Errors
 /// Those of statx(2).
 pub(crate) fn look_at(fd: RawFd, path: &CStr) -> Result<(u32, FileId), Errno> {
-    let mut file = MaybeUninit::<libc::statx>::zeroed();
-    let flags = libc::AT_EMPTY_PATH | libc::AT_SYMLINK_NOFOLLOW;
-    let (path, wanted) = (path.as_ptr(), libc::STATX_TYPE | libc::STATX_INO);
-    // SAFETY: the system reads a string and writes one `statx`, for which all bytes zero is a value.
-    let file = unsafe {
-        let place = file.as_mut_ptr();
-        Errno::result(libc::syscall(libc::SYS_statx, fd, path, flags, wanted, place))?;
-        file.assume_init()
-    };
+    let file = statx(fd, path)?;
     let device = libc::makedev(file.stx_dev_major, file.stx_dev_minor);
     Ok((u32::from(file.stx_mode) & libc::S_IFMT, FileId { device, inode: file.stx_ino }))
+}
+
+/// Looks at an open file: its kind, and how many bytes it has.
+///
+/// # Errors
+/// Those of statx(2).
+pub(crate) fn kind_and_bytes(file: &OwnedFd) -> Result<(u32, u64), Errno> {
+    let file = statx(file.as_raw_fd(), c"")?;
+    Ok((u32::from(file.stx_mode) & libc::S_IFMT, file.stx_size))
+}
+
+/// The C library's functions are 600 bytes around another call.
+fn statx(fd: RawFd, path: &CStr) -> Result<libc::statx, Errno> {
+    let mut file = MaybeUninit::<libc::statx>::zeroed();
+    let flags = libc::AT_EMPTY_PATH | libc::AT_SYMLINK_NOFOLLOW;
+    let wanted = libc::STATX_TYPE | libc::STATX_INO | libc::STATX_SIZE;
+    let (path, place) = (path.as_ptr(), file.as_mut_ptr());
+    // SAFETY: the system reads a string and writes one `statx`, for which all bytes zero is a value.
+    unsafe {
+        Errno::result(libc::syscall(libc::SYS_statx, fd, path, flags, wanted, place))?;
+        Ok(file.assume_init())
+    }
 }
 
 /// The longest path of a file and its end, bytes.

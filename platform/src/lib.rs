@@ -11,6 +11,7 @@
 //! - [`seeds`]: where there may be members to join through
 //! - `logger`: lines on stderr that never block
 //! - `child`: programs that the agent runs
+//! - [`clock`]: true time with a bound, from the ClockBound daemon
 //! - [`arena`]: the heap, for the one allocation of the start
 //! - `group`: groups of the system
 //! - [`poll`]: what the loop waits for; [`socket`]: sockets, and where the API's is
@@ -25,6 +26,7 @@ pub mod api;
 pub mod arena;
 mod child;
 mod cli;
+pub mod clock;
 mod dns;
 mod files;
 mod group;

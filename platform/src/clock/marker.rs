@@ -1,0 +1,57 @@
+//! The marker of the `VMClock`, which a segment may demand.
+
+use super::page::{Kind, Page};
+use super::{Cause, Trouble};
+
+/// A reader of the marker, which opens the device when the marker is first asked for.
+#[derive(Debug)]
+pub(super) struct Marker<'p> {
+    path: &'p str,
+    found: Option<Found>,
+}
+
+/// The device's page, and the last copy of it.
+#[derive(Debug)]
+struct Found {
+    page: Page,
+    sequence: u32,
+    marker: u64,
+}
+
+impl Found {
+    fn copy(page: Page) -> Result<Self, Cause> {
+        let copy = page.vm_clock()?;
+        Ok(Self { page, sequence: copy.sequence, marker: copy.disruption_marker })
+    }
+}
+
+impl<'p> Marker<'p> {
+    pub(super) const fn new(path: &'p str) -> Self {
+        Self { path, found: None }
+    }
+
+    /// The marker as it is now.
+    #[inline]
+    pub(super) fn read(&mut self) -> Result<u64, Trouble<'p>> {
+        match &self.found {
+            Some(found) if found.page.stamp() == found.sequence => Ok(found.marker),
+            _ => self.renew(),
+        }
+    }
+
+    /// Opens the device anew for the next reading.
+    pub(super) fn forget(&mut self) {
+        self.found = None;
+    }
+
+    #[inline(never)]
+    fn renew(&mut self) -> Result<u64, Trouble<'p>> {
+        let page = match self.found.take() {
+            Some(found) => Ok(found.page),
+            None => Page::open(self.path, Kind::VmClock),
+        };
+        let found = page.and_then(Found::copy);
+        let because = |cause| Trouble { path: self.path, is_vm_clock: true, cause };
+        Ok(self.found.insert(found.map_err(because)?).marker)
+    }
+}

@@ -1,0 +1,308 @@
+//! True time with a bound, from the shared memory of the ClockBound daemon.
+//!
+//! The core decodes segments and does the arithmetic ([`midge::clockbound`]); this maps them, copies
+//! them whole or not at all, and reads the clocks. Reading survives whatever the daemon does to its
+//! file, and makes no system call as long as the daemon has written nothing new; of the layout `V3`
+//! it reads no clock of the system either.
+
+mod clocks;
+mod guard;
+mod marker;
+mod page;
+#[cfg(test)]
+mod tests;
+
+use core::{fmt, mem, slice};
+
+use midge::clockbound::{Bounded, ClockError, Segment, SegmentError};
+use nix::errno::Errno;
+
+use crate::os::Reason;
+use marker::Marker;
+use page::{Kind, Page};
+
+/// Where the daemon puts its segments: the one first that says most.
+pub const SEGMENT_PATHS: &[&str] =
+    &["/var/run/clockbound/shm1", "/var/run/clockbound/shm0", "/var/run/clockbound/shm"];
+
+/// Where the system has the `VMClock`, if the machine has one.
+pub const VM_CLOCK_PATH: &str = "/dev/vmclock0";
+
+/// The daemon may have put another file in the place of one that nobody has written to for so long.
+/// It writes every second, or after each answer that it gets, which may be every 16.
+const LOOK_AGAIN_NS: i64 = 5_000_000_000;
+
+/// Why a file is of no use now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// It cannot be opened or mapped.
+    System(Errno),
+    /// It is a directory, a pipe or the like.
+    NotAFile,
+    /// What it holds.
+    Segment(SegmentError),
+    /// What it says of now.
+    Clock(ClockError),
+    /// It counts by a counter that this processor has not.
+    NoCounter,
+    /// What an earlier reading said was certainly over lies ahead: one of the two was wrong. Told
+    /// once; later readings are held against this one.
+    SteppedBack,
+}
+
+impl From<Errno> for Cause {
+    fn from(error: Errno) -> Self {
+        Self::System(error)
+    }
+}
+
+impl From<SegmentError> for Cause {
+    fn from(error: SegmentError) -> Self {
+        Self::Segment(error)
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::System(error) => Reason(*error).fmt(f),
+            Self::NotAFile => f.write_str("it is not a file"),
+            Self::Segment(error) => error.fmt(f),
+            Self::Clock(error) => error.fmt(f),
+            Self::NoCounter => f.write_str("it counts by what this processor has not"),
+            Self::SteppedBack => f.write_str("it was later before"),
+        }
+    }
+}
+
+/// Why there is no window: what is wrong with which file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trouble<'p> {
+    /// The segment's, or the `VMClock`'s if that is what is missing.
+    pub path: &'p str,
+    /// Whether it is the `VMClock`, which the segment demands.
+    pub is_vm_clock: bool,
+    /// What is wrong with it.
+    pub cause: Cause,
+}
+
+impl<'p> Trouble<'p> {
+    const fn of_segment(path: &'p str, cause: Cause) -> Self {
+        Self { path, is_vm_clock: false, cause }
+    }
+}
+
+impl fmt::Display for Trouble<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.cause)
+    }
+}
+
+/// A segment's file, and the last good copy of it.
+#[derive(Debug)]
+struct Found<'p> {
+    path: &'p str,
+    segment: Segment,
+    /// Where it was copied from; `None` once that can no longer be read.
+    page: Option<Page>,
+}
+
+impl<'p> Found<'p> {
+    fn open(path: &'p str) -> Result<Self, Cause> {
+        let page = Page::open(path, Kind::Segment)?;
+        Ok(Self { path, segment: page.segment()?, page: Some(page) })
+    }
+
+    /// Whether the daemon has written nothing since the copy was made.
+    #[inline]
+    fn is_current(&self) -> bool {
+        let stamp = u32::from(self.segment.generation);
+        self.page.as_ref().is_some_and(|page| page.stamp() == stamp)
+    }
+
+    /// What the copy says of now.
+    #[inline]
+    fn bounded(&self, vm_clock: &mut Marker<'p>) -> Result<Bounded, Trouble<'p>> {
+        let because = |cause| Trouble::of_segment(self.path, cause);
+        let reading = clocks::reading(self.segment.layout).ok_or(because(Cause::NoCounter))?;
+        // After the clocks, so that no disruption before them is missed.
+        let marker = if self.segment.disruption_support { Some(vm_clock.read()?) } else { None };
+        self.segment.at(reading, marker).map_err(|error| because(Cause::Clock(error)))
+    }
+
+    fn is_usable(&self, vm_clock: &mut Marker<'p>) -> bool {
+        self.bounded(vm_clock).is_ok_and(|bounded| bounded.status.is_usable_for_leases())
+    }
+}
+
+/// A reader of true time.
+#[derive(Debug)]
+pub struct Clock<'p> {
+    paths: &'p [&'p str],
+    /// What readings are made of. When its file can be read no longer, the copy serves until it says
+    /// itself that it is void.
+    found: Option<Found<'p>>,
+    /// Why there is nothing, or nothing newer: the last that there was.
+    trouble: Trouble<'p>,
+    is_troubled: bool,
+    vm_clock: Marker<'p>,
+    /// At this age of the copy the files are looked at again.
+    look_again_ns: i64,
+    /// The earliest that it was at the last reading, Unix nanoseconds.
+    earliest_ns: i64,
+}
+
+impl<'p> Clock<'p> {
+    /// A reader of the first of these segments that is usable for leases, or else the first that is
+    /// readable: [`SEGMENT_PATHS`], or one that somebody chose. `vm_clock_path` is [`VM_CLOCK_PATH`]
+    /// but in tests. Files are opened by [`read`](Self::read).
+    ///
+    /// The first file that is opened takes the handling of SIGBUS over, for the whole process: the
+    /// system raises that signal when a file is cut while it is read.
+    pub fn new(paths: &'p [&'p str], vm_clock_path: &'p str) -> Self {
+        let first = paths.first().copied().unwrap_or_default();
+        Self {
+            paths,
+            found: None,
+            trouble: Trouble::of_segment(first, Cause::System(Errno::ENOENT)),
+            is_troubled: true,
+            vm_clock: Marker::new(vm_clock_path),
+            look_again_ns: LOOK_AGAIN_NS,
+            earliest_ns: i64::MIN,
+        }
+    }
+
+    /// What the time certainly is, if the status that comes with it is usable.
+    ///
+    /// Without a segment, each reading looks for one.
+    ///
+    /// # Errors
+    /// [`Trouble`]; the next reading tries again.
+    #[inline]
+    pub fn read(&mut self) -> Result<Bounded, Trouble<'p>> {
+        let Some(found) = &self.found else { return self.doubt() };
+        if !found.is_current() {
+            return self.doubt();
+        }
+        match found.bounded(&mut self.vm_clock) {
+            Ok(bounded) if self.is_plain(&bounded) => {
+                self.earliest_ns = bounded.window.earliest_ns();
+                Ok(bounded)
+            }
+            _ => self.doubt(),
+        }
+    }
+
+    /// The path of the segment that the last reading was made of.
+    pub fn path(&self) -> Option<&'p str> {
+        self.found.as_ref().map(|found| found.path)
+    }
+
+    /// The segment that the last reading was made of.
+    pub fn segment(&self) -> Option<&Segment> {
+        self.found.as_ref().map(|found| &found.segment)
+    }
+
+    /// Why the last reading was made of nothing, or of a copy whose file cannot be read at present.
+    pub fn trouble(&self) -> Option<Trouble<'p>> {
+        self.is_troubled.then_some(self.trouble)
+    }
+
+    /// Whether there is nothing more to be asked about this reading.
+    #[inline]
+    fn is_plain(&self, bounded: &Bounded) -> bool {
+        bounded.status.is_usable_for_leases()
+            && bounded.age_ns < self.look_again_ns
+            && bounded.window.latest_ns() >= self.earliest_ns
+    }
+
+    /// A reading when something is new, or wrong, or may be.
+    #[inline(never)]
+    fn doubt(&mut self) -> Result<Bounded, Trouble<'p>> {
+        if !self.found.as_ref().is_some_and(Found::is_current) {
+            self.renew();
+        }
+        let mut read = self.bounded();
+        let is_old = read.map_or(true, |bounded| bounded.age_ns >= self.look_again_ns);
+        if is_old && !self.is_troubled {
+            self.choose();
+            read = self.bounded();
+        }
+        let bounded = read?;
+        if bounded.age_ns >= self.look_again_ns {
+            self.look_again_ns = bounded.age_ns.saturating_add(LOOK_AGAIN_NS);
+        } else if bounded.age_ns < LOOK_AGAIN_NS {
+            self.look_again_ns = LOOK_AGAIN_NS;
+        }
+        if self.is_troubled && bounded.is_void {
+            self.found = None;
+            return Err(self.trouble);
+        }
+        if bounded.status.is_usable_for_leases() {
+            let before_ns = mem::replace(&mut self.earliest_ns, bounded.window.earliest_ns());
+            if bounded.window.latest_ns() < before_ns {
+                let path = self.path().unwrap_or_default();
+                return Err(Trouble::of_segment(path, Cause::SteppedBack));
+            }
+        }
+        Ok(bounded)
+    }
+
+    /// What the copy says of now.
+    fn bounded(&mut self) -> Result<Bounded, Trouble<'p>> {
+        let found = self.found.as_ref().ok_or(self.trouble)?;
+        found.bounded(&mut self.vm_clock)
+    }
+
+    /// Makes a new copy, of another file if need be.
+    fn renew(&mut self) {
+        if let Some(found) = &mut self.found
+            && let Some(page) = &found.page
+            && let Ok(segment) = page.segment()
+        {
+            found.segment = segment;
+            return;
+        }
+        self.choose();
+    }
+
+    /// Opens files anew: the daemon may have replaced its own, or cut it, and another may be the
+    /// better one now. As long as the copy is usable, only its own file is looked for: while the
+    /// daemon starts again, what another one has left may look good.
+    fn choose(&mut self) {
+        self.vm_clock.forget();
+        let own = self.found.as_ref().filter(|found| found.is_usable(&mut self.vm_clock));
+        let paths = own.map_or(self.paths, |own| slice::from_ref(&own.path));
+        let mut best = None;
+        let mut trouble = None;
+        for &path in paths {
+            match Found::open(path) {
+                Ok(found) if found.is_usable(&mut self.vm_clock) => {
+                    best = Some(found);
+                    break;
+                }
+                Ok(found) => best = best.or(Some(found)),
+                Err(cause) => trouble = more_telling(trouble, Trouble::of_segment(path, cause)),
+            }
+        }
+        match (best, trouble) {
+            (None, Some(trouble)) => {
+                self.is_troubled = true;
+                self.trouble = trouble;
+                if let Some(found) = &mut self.found {
+                    found.page = None;
+                }
+            }
+            (best, _) => {
+                self.is_troubled = false;
+                self.found = best;
+            }
+        }
+    }
+}
+
+/// Which of two troubles is told: that a file is missing, only if there is no other.
+fn more_telling<'p>(former: Option<Trouble<'p>>, latter: Trouble<'p>) -> Option<Trouble<'p>> {
+    const MISSING: Cause = Cause::System(Errno::ENOENT);
+    former.filter(|former| former.cause != MISSING || latter.cause == MISSING).or(Some(latter))
+}
