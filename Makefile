@@ -117,7 +117,7 @@ size: static tiny firmware ## bytes by section and crate, memory, stacks, agains
 		size-report/budget.toml size-report/baseline.toml $(TINY) \
 		static=$(STATIC) tiny=$(TINY) firmware=$(FIRMWARE)
 
-fuzz: ## hostile input for the decoders, a whole node and the API, FUZZ_SECONDS (60) of each
+fuzz: ## hostile input for each parser and a whole node: FUZZ_SECONDS (60) or FUZZ_RUNS of each; coverage
 	@.ci/setup base nightly fuzz
 	.ci/fuzz
 

@@ -21,6 +21,7 @@ use midge_agent::poll::{Events, Poll, Token};
 use midge_agent::socket::Socket;
 use midge_fuzz::Input;
 use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 
 /// Yields the far ends of socket pairs; its bell is never rung, because the server tries to accept
 /// whenever it is told of an event.
@@ -65,7 +66,7 @@ impl App for Echo {
         page.push(request.path.as_bytes());
         page.push(request.body);
         page.push(&[b'0' + (fields % 10) as u8]);
-        if request.path.len() % 2 == 0 { Next::More(cursor(request)) } else { Next::Done }
+        if request.path.len().is_multiple_of(2) { Next::More(cursor(request)) } else { Next::Done }
     }
 
     fn resume(&mut self, request: &Request<'_>, at: Cursor, reply: &mut Reply<'_>) -> Next {
@@ -83,30 +84,41 @@ struct World {
     queue: Rc<RefCell<VecDeque<Socket>>>,
     bell: UnixStream,
     now: Instant,
+    /// What a client has read.
+    answer: Box<[u8; ANSWER_BYTES]>,
 }
+
+/// More than the answers to an input.
+const ANSWER_BYTES: usize = 65_536;
 
 impl World {
     fn new() -> Self {
         let poll = Poll::new().expect("a poll");
         let queue = Rc::default();
-        let (near, bell) = UnixStream::pair().expect("a pair");
-        near.set_nonblocking(true).expect("a socket can be that");
+        let (near, bell) = pair();
         let buffers = Box::leak(Box::new(Buffers::EMPTY));
         let pairs = Pairs(Rc::clone(&queue), near);
         let server = Server::new([Some(pairs), None, None], buffers, &poll, Token(1))
             .expect("it is watched");
-        Self { poll, events: Events::new(), server, queue, bell, now: Instant::ZERO }
+        let (events, answer) = (Events::new(), Box::new([0; ANSWER_BYTES]));
+        Self { poll, events, server, queue, bell, now: Instant::ZERO, answer }
     }
 
+    /// A client, which the server accepts when it settles.
     fn connect(&mut self) -> UnixStream {
-        let (ours, theirs) = UnixStream::pair().expect("a pair");
-        for end in [&ours, &theirs] {
-            end.set_nonblocking(true).expect("a socket can be that");
-        }
+        let (ours, theirs) = pair();
         self.queue.borrow_mut().push_back(OwnedFd::from(theirs).into());
         self.bell.write_all(b"!").expect("there is room");
-        self.settle();
         ours
+    }
+
+    /// What there is to be read.
+    fn read(&mut self, client: &mut UnixStream) -> &[u8] {
+        let mut len = 0;
+        while let Ok(count @ 1..) = client.read(&mut self.answer[len..]) {
+            len += count;
+        }
+        &self.answer[..len]
     }
 
     fn settle(&mut self) {
@@ -135,10 +147,12 @@ impl World {
 /// meanwhile (in /proc) has a hold on the socket, too, and it is closed when the last one lets go.
 const CLOSING_MS: u64 = 2_000;
 
-fn read(client: &mut UnixStream) -> Vec<u8> {
-    let mut answer = Vec::new();
-    let _ = client.read_to_end(&mut answer);
-    answer
+/// Two ends that never wait.
+fn pair() -> (UnixStream, UnixStream) {
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let (one, other) =
+        socketpair(AddressFamily::Unix, SockType::Stream, None, flags).expect("a pair");
+    (one.into(), other.into())
 }
 
 thread_local! {
@@ -155,19 +169,18 @@ fuzz_target!(|input: &[u8]| {
             let len = if piece == 0 { usize::MAX } else { usize::from(input.byte()) };
             let _ = client.write(input.bytes(len));
             world.settle();
-            read(&mut client);
+            world.read(&mut client);
         }
         drop(client);
         world.now += Duration::from_millis(500);
-        world.settle();
         let mut other = world.connect();
         other
             .write_all(b"GET /anew HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             .expect("room");
         world.settle();
-        let answer = read(&mut other);
-        assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{}", String::from_utf8_lossy(&answer));
-        assert!(answer.ends_with(b"/anew0"), "{}", String::from_utf8_lossy(&answer));
+        let answer = world.read(&mut other);
+        assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{}", String::from_utf8_lossy(answer));
+        assert!(answer.ends_with(b"/anew0"), "{}", String::from_utf8_lossy(answer));
         drop(other);
         world.settle();
         for _ in 0..CLOSING_MS {

@@ -1,4 +1,8 @@
-//! What the targets share.
+//! What the targets share, and those whose inputs are replayed (`examples/replay.rs`).
+
+pub mod datagram;
+pub mod node;
+pub mod tally;
 
 use midge::wire::{Builder, header};
 

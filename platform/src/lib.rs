@@ -15,7 +15,7 @@
 //! - [`arena`]: the heap, for the one allocation of the start
 //! - `group`: groups of the system
 //! - [`poll`]: what the loop waits for; [`socket`]: sockets, and where the API's is
-//! - `dns`: names to addresses; `files`: small files; `helper`: what may
+//! - [`dns`]: names to addresses; `files`: small files; `helper`: what may
 //!   take long
 //! - [`manual`]: the man page and completions, which are no part of the program
 //! - `text`: looking into text
@@ -27,7 +27,7 @@ pub mod arena;
 mod child;
 mod cli;
 pub mod clock;
-mod dns;
+pub mod dns;
 mod files;
 mod group;
 mod helper;

@@ -8,7 +8,7 @@ use crate::files::{each_line, next_word};
 use crate::text::{cut, parse_number};
 
 /// Nameservers that are asked.
-pub(crate) const SERVERS: usize = 3;
+pub const SERVERS: usize = 3;
 
 /// The port of nameservers.
 pub(crate) const DNS_PORT: u16 = 53;
@@ -18,21 +18,22 @@ const SEARCH_BYTES: usize = 256;
 
 /// Whom to ask, and how.
 #[derive(Debug)]
-pub(crate) struct Config {
-    pub(crate) servers: Vec<Address, SERVERS>,
+pub struct Config {
+    /// The nameservers.
+    pub servers: Vec<Address, SERVERS>,
     /// Domains that names are looked for in, as the file has them; none if they are too long.
-    pub(crate) search: String<SEARCH_BYTES>,
+    pub search: String<SEARCH_BYTES>,
     /// A name with so many dots is tried as it is before the domains are.
-    pub(crate) ndots: u64,
+    pub ndots: u64,
     /// How long to wait before asking again.
-    pub(crate) timeout: Duration,
+    pub timeout: Duration,
     /// How often to ask.
-    pub(crate) attempts: u64,
+    pub attempts: u64,
 }
 
 impl Config {
     /// Asks nobody; all bytes zero.
-    pub(crate) const NONE: Self = Self {
+    pub const NONE: Self = Self {
         servers: Vec::new(),
         search: String::new(),
         ndots: 0,
@@ -42,7 +43,7 @@ impl Config {
 
     /// Reads the file. Nameservers that are given come instead of its own. What it does not say is
     /// as on other systems: the nameserver is on this machine, and asked twice for 5 s.
-    pub(crate) fn read(&mut self, text: &[u8], given: &[Address]) {
+    pub fn read(&mut self, text: &[u8], given: &[Address]) {
         self.servers.clear();
         self.search.clear();
         (self.ndots, self.timeout, self.attempts) = (1, Duration::from_secs(5), 2);

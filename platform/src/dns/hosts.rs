@@ -6,7 +6,7 @@ use crate::files::{each_line, next_word};
 use crate::text::same_word;
 
 /// Adds the addresses of a host.
-pub(crate) fn find(text: &[u8], host: &str, found: &mut Addresses) {
+pub fn find(text: &[u8], host: &str, found: &mut Addresses) {
     let host = host.strip_suffix('.').unwrap_or(host);
     each_line(text, &mut |_, mut line| {
         let address = parse_address(next_word(&mut line), 0);

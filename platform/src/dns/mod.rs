@@ -10,14 +10,14 @@
 use heapless::Vec;
 use midge::Address;
 
-pub(crate) mod config;
-pub(crate) mod hosts;
+pub mod config;
+pub mod hosts;
 pub(crate) mod message;
-pub(crate) mod resolver;
+pub mod resolver;
 
 /// The addresses of a name: all that an answer for each type has room for. Which of them are of use
 /// is not for the resolver to say.
-pub(crate) type Addresses = Vec<Address, 128>;
+pub type Addresses = Vec<Address, 128>;
 
 #[cfg(test)]
 mod tests;

@@ -15,7 +15,7 @@ use crate::files::next_word;
 
 /// How a lookup ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub enum Outcome {
     /// All addresses are there; there may be none.
     Whole,
     /// Some or all are not: the nameservers cannot tell, or there is no room.
@@ -26,7 +26,7 @@ pub(crate) enum Outcome {
 
 impl Outcome {
     /// Why there is no address.
-    pub(crate) fn why(self) -> &'static str {
+    pub fn why(self) -> &'static str {
         match self {
             Self::Whole => "there is no such name, or no host has its addresses",
             Self::Failure => "the nameservers cannot tell",
@@ -55,11 +55,11 @@ impl Asked {
 
 /// One name at a time.
 #[derive(Debug)]
-pub(crate) struct Resolver {
+pub struct Resolver {
     /// What has been found.
-    pub(crate) found: Addresses,
+    pub found: Addresses,
     /// Whom to ask, and how.
-    pub(crate) config: Config,
+    pub config: Config,
     host: String<{ HOST_BYTES + 1 }>,
     question: Question,
     /// Of the queries for each type.
@@ -78,7 +78,7 @@ pub(crate) struct Resolver {
 
 impl Resolver {
     /// Nothing has been looked up; all bytes zero.
-    pub(crate) const IDLE: Self = Self {
+    pub const IDLE: Self = Self {
         found: Addresses::new(),
         config: Config::NONE,
         host: String::new(),
@@ -94,7 +94,7 @@ impl Resolver {
     };
 
     /// Looks a name up, and gives up whatever was looked up before. The ids are random.
-    pub(crate) fn start(&mut self, now: Instant, host: &str, ids: [[u8; 2]; 2]) {
+    pub fn start(&mut self, now: Instant, host: &str, ids: [[u8; 2]; 2]) {
         self.host.clear();
         // Whoever has read the name has seen to its length.
         let _ = self.host.push_str(host);
@@ -106,19 +106,19 @@ impl Resolver {
     }
 
     /// Nothing has been found.
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.found.clear();
         self.failed = false;
     }
 
     /// How it ended; `None` while it has not.
-    pub(crate) fn outcome(&self) -> Option<Outcome> {
+    pub fn outcome(&self) -> Option<Outcome> {
         (!self.asking).then_some(self.ended)
     }
 
     /// All that was asked is answered, or there is nothing more to ask, or nothing was asked at
     /// all. When there is no room left, there may be more addresses.
-    pub(crate) fn end(&mut self, failed: bool) {
+    pub fn end(&mut self, failed: bool) {
         self.asking = false;
         self.ended = if failed || self.found.is_full() { Outcome::Failure } else { Outcome::Whole };
     }
@@ -158,7 +158,7 @@ impl Resolver {
     }
 
     /// The next query to be sent, and to whom.
-    pub(crate) fn poll_transmit(&mut self) -> Option<(Address, &[u8])> {
+    pub fn poll_transmit(&mut self) -> Option<(Address, &[u8])> {
         if !self.asking {
             return None;
         }
@@ -172,7 +172,7 @@ impl Resolver {
     }
 
     /// Takes in one datagram. What nobody was asked for changes nothing.
-    pub(crate) fn handle_datagram(&mut self, now: Instant, from: Address, bytes: &[u8]) {
+    pub fn handle_datagram(&mut self, now: Instant, from: Address, bytes: &[u8]) {
         let server = self.config.servers.iter().position(|server| *server == from);
         let Some(server) = server.filter(|_| self.asking) else { return };
         let bit = 1 << server;
@@ -206,12 +206,12 @@ impl Resolver {
     }
 
     /// When `handle_timeout` is due.
-    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+    pub fn poll_timeout(&self) -> Option<Instant> {
         self.asking.then_some(self.deadline)
     }
 
     /// Does what is due.
-    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+    pub fn handle_timeout(&mut self, now: Instant) {
         if self.poll_timeout().is_none_or(|due| due > now) {
             return;
         }

@@ -204,7 +204,7 @@ impl Seeds {
     }
 
     /// What has been named.
-    pub(crate) fn targets(&self) -> impl Iterator<Item = Target<'_>> {
+    pub fn targets(&self) -> impl Iterator<Item = Target<'_>> {
         let names = self.names.iter().map(|name| Target::Name(&name.host, name.port));
         let given = self.found.iter().filter(|found| found.name == 0);
         given.map(|found| Target::Address(found.address)).chain(names)
