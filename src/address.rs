@@ -42,7 +42,7 @@ impl Address {
     }
 
     /// The four octets if this is IPv4.
-    #[inline(never)]
+    #[inline]
     pub fn octets_v4(&self) -> Option<[u8; 4]> {
         match self.ip {
             [prefix @ .., a, b, c, d] if prefix == MAPPED => Some([a, b, c, d]),
@@ -55,13 +55,10 @@ impl Address {
         &self.ip
     }
 
-    /// The octets and the port, little endian.
-    pub(crate) fn to_bytes(self) -> [u8; 18] {
-        let mut bytes = [0; 18];
-        let (octets, port) = bytes.split_at_mut(16);
-        octets.copy_from_slice(&self.ip);
-        port.copy_from_slice(&self.port.to_le_bytes());
-        bytes
+    /// The sixteen octets as two words, little endian.
+    pub(crate) const fn words(&self) -> [u64; 2] {
+        let ip = u128::from_le_bytes(self.ip);
+        [ip as u64, (ip >> 64) as u64]
     }
 
     /// The IP address.
@@ -77,12 +74,17 @@ impl Address {
     /// source, or kept in a row.
     pub fn is_usable(&self) -> bool {
         let host = match self.octets_v4() {
-            Some([0, 0, 0, 0] | [224..=239, ..] | [255, 255, 255, 255]) => false,
-            Some(_) => true,
+            Some(octets) => is_host_v4(octets),
             None => self.ip[0] != 0xff && self.ip != [0; 16],
         };
         host && self.port != 0
     }
+}
+
+/// Whether these are the octets of one host.
+pub(crate) const fn is_host_v4(octets: [u8; 4]) -> bool {
+    let ip = u32::from_be_bytes(octets);
+    ip != 0 && ip != u32::MAX && ip >> 28 != 0b1110
 }
 
 impl PartialEq for Address {

@@ -18,7 +18,7 @@ fn one(criterion: &mut Criterion, work: Work, name: &str, members: usize, peer: 
         bencher.iter_batched(
             || {
                 round += 1;
-                peer.borrow_mut().datagram(work, round)
+                peer.borrow_mut().datagram(work, round).expect("it does this work")
             },
             |datagram| black_box(peer.borrow_mut().receive(&datagram)),
             BatchSize::PerIteration,
@@ -31,7 +31,9 @@ fn datagrams(criterion: &mut Criterion) {
     for work in Work::ALL {
         for members in [10, 100, 1000] {
             one(criterion, work, "midge", members, &mut Midge::new(members));
-            one(criterion, work, "foca", members, &mut WithFoca::new(members));
+            if work != Work::Digests {
+                one(criterion, work, "foca", members, &mut WithFoca::new(members));
+            }
         }
     }
 }

@@ -32,24 +32,32 @@ pub enum Work {
     News,
     /// A datagram of 64 rumours, all of them known.
     Known,
+    /// A ping comes in, and the ack that goes out tells 64 rumours.
+    Spread,
+    /// The digests of all buckets come in, and a page without rows goes out: nothing differs. foca
+    /// has nothing like it.
+    Digests,
 }
 
 impl Work {
-    pub const ALL: [Self; 3] = [Self::Ping, Self::News, Self::Known];
+    pub const ALL: [Self; 5] = [Self::Ping, Self::News, Self::Known, Self::Spread, Self::Digests];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Ping => "ping",
             Self::News => "news",
             Self::Known => "known",
+            Self::Spread => "spread",
+            Self::Digests => "digests",
         }
     }
 }
 
 /// One of the libraries with its members.
 pub trait Peer {
-    /// Prepares datagram number `round` of this work, which is then given to `receive`.
-    fn datagram(&mut self, work: Work, round: u32) -> Vec<u8>;
+    /// Prepares datagram number `round` of this work, which is then given to `receive`; `None` if
+    /// there is no such work here.
+    fn datagram(&mut self, work: Work, round: u32) -> Option<Vec<u8>>;
 
     /// Takes it in, and builds what is owed at once. Returns the bytes of the answers.
     fn receive(&mut self, datagram: &[u8]) -> usize;

@@ -99,15 +99,20 @@ impl WithFoca {
 }
 
 impl Peer for WithFoca {
-    fn datagram(&mut self, work: Work, round: u32) -> Vec<u8> {
-        match work {
+    fn datagram(&mut self, work: Work, round: u32) -> Option<Vec<u8>> {
+        let about = about(self.members, round);
+        let news = (round + 1) as u16;
+        Some(match work {
             Work::Ping => self.datagram_of(Message::Ping(round as u8), &[], 0),
-            Work::News => {
-                let about = about(self.members, round);
-                self.datagram_of(Message::Gossip, &about, (round + 1) as u16)
+            Work::News => self.datagram_of(Message::Gossip, &about, news),
+            Work::Known => self.datagram_of(Message::Gossip, &about, 0),
+            Work::Spread => {
+                let news = self.datagram_of(Message::Gossip, &about, news);
+                self.receive(&news);
+                self.datagram_of(Message::Ping(round as u8), &[], 0)
             }
-            Work::Known => self.datagram_of(Message::Gossip, &about(self.members, round), 0),
-        }
+            Work::Digests => return None,
+        })
     }
 
     fn receive(&mut self, datagram: &[u8]) -> usize {

@@ -29,19 +29,22 @@ impl<const N: usize> Swim<N> {
     /// Hears what `sender` says about somebody; whether that was news. `reconciling` says that it
     /// stands in a page.
     pub(super) fn hear(&mut self, sender: Slot, rumour: &Rumour, reconciling: bool) -> bool {
-        let own_statement = self.row(sender).address == rumour.address;
+        let slot = self.find(&rumour.address);
+        let row = slot.map(|slot| self.row(slot));
+        let own_statement = slot == Some(sender);
+        // Nearly all of what is said is held already; of a suspicion, who accuses may be new.
+        let known = row.is_some_and(|row| row.holds(rumour.incarnation, rumour.state));
+        if known && rumour.state != State::Suspect && !own_statement {
+            return false;
+        }
+        let held = row.map(|row| (row.incarnation, row.state));
         if !self.is_believed(own_statement, rumour.incarnation.epoch) {
             return false;
         }
-        if rumour.address == self.own().address {
+        if slot == Some(Slot::OWN) {
             self.hear_about_self(sender, rumour.incarnation, rumour.state);
             return false;
         }
-        let slot = self.find(&rumour.address);
-        let held = slot.map(|slot| {
-            let row = self.row(slot);
-            (row.incarnation, row.state)
-        });
         let young = slot.is_some_and(|slot| self.is_young_suspicion(slot));
         let verdict = judge(held, (rumour.incarnation, rumour.state), reconciling || young);
         if matches!(verdict, Verdict::Ignore | Verdict::Stale) {
@@ -60,9 +63,13 @@ impl<const N: usize> Swim<N> {
             return false;
         }
         let was_live = slot.filter(|slot| self.row(*slot).is_live());
+        let mut told = slot;
         let news = match (verdict, slot) {
             (Verdict::Ignore | Verdict::Stale, _) => false,
-            (Verdict::Apply, None) => self.enlist(rumour, accuser),
+            (Verdict::Apply, None) => {
+                told = self.enlist(rumour, accuser);
+                told.is_some()
+            }
             (Verdict::Apply, Some(slot)) => {
                 let accuser = accuses.then_some(accuser);
                 self.apply(slot, rumour.incarnation, rumour.state, accuser)
@@ -83,18 +90,22 @@ impl<const N: usize> Swim<N> {
             self.second_suspicion(slot);
         }
         // What a joiner reads in its first pages everybody else knows.
-        let told = news && (self.synced || !reconciling);
-        if let Some(slot) = self.find(&rumour.address).filter(|_| told) {
+        if let Some(slot) = told.filter(|_| news && (self.synced || !reconciling)) {
             self.publish(slot);
         }
         news
     }
 
+    /// Notes the epoch that a member says of itself.
+    pub(super) fn note_epoch(&mut self, epoch: u64) {
+        // Capped: a forged one is not to make all others believed.
+        self.latest_epoch = self.latest_epoch.max(epoch.min(EPOCH_HEARSAY_END));
+    }
+
     /// Whether a statement of this epoch is believed; if it is not, that is counted.
     fn is_believed(&mut self, own_statement: bool, epoch: u64) -> bool {
         if own_statement {
-            // Capped: a forged one is not to make all others believed.
-            self.latest_epoch = self.latest_epoch.max(epoch.min(EPOCH_HEARSAY_END));
+            self.note_epoch(epoch);
             return true;
         }
         let believed = epoch <= self.epoch_limit();
@@ -173,17 +184,17 @@ impl<const N: usize> Swim<N> {
     }
 
     /// A row for a member that was not known; not if every row is taken by a live member.
-    fn enlist(&mut self, rumour: &Rumour, accuser: Slot) -> bool {
+    fn enlist(&mut self, rumour: &Rumour, accuser: Slot) -> Option<Slot> {
         let Rumour { address, incarnation, state, .. } = rumour;
         let Some(slot) = self.table.insert(address, *incarnation, *state, self.now) else {
             self.refuse_row();
-            return false;
+            return None;
         };
         if *state == State::Suspect {
             self.row_mut(slot).accusers[0] = Some(accuser);
         }
         self.settle(slot);
-        true
+        Some(slot)
     }
 
     /// Counts a member that has no place here, and notes that the table is too small.

@@ -12,6 +12,7 @@ use crate::address::Address;
 use crate::event::Event;
 use crate::limits::{HELLOS_PER_PERIOD, SEEDS_IN_PARALLEL};
 use crate::reject::Reject;
+use crate::siphash::last_word;
 use crate::time::Duration;
 use crate::wire::{Challenge, Details, Header, Hello, Refusal, Refused, Token};
 
@@ -63,11 +64,8 @@ impl<const N: usize> Swim<N> {
     }
 
     fn token_of_span(&self, address: &Address, span: u64) -> Token {
-        let mut of = [0; 26];
-        let (place, time) = of.split_at_mut(18);
-        place.copy_from_slice(&address.to_bytes());
-        time.copy_from_slice(&span.to_le_bytes());
-        self.secret_token(b"address", &of)
+        let [low, high] = address.words();
+        self.secret_token(&[low, high, span], last_word(26, u64::from(address.port())))
     }
 
     pub(super) fn is_token_of(&self, token: Option<Token>, address: &Address) -> bool {

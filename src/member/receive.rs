@@ -8,7 +8,7 @@ use super::swim::Swim;
 use crate::address::Address;
 use crate::reject::Reject;
 use crate::time::Instant;
-use crate::wire::{self, Datagram, Header, Hello, Rumour, Section};
+use crate::wire::{self, Datagram, Header, Hello, Rumour, Section, kind};
 
 /// What requests cost, in the units of [`REQUESTS_PER_PERIOD`](crate::limits::REQUESTS_PER_PERIOD).
 const COST_OF_PAGE: u8 = 1;
@@ -51,14 +51,16 @@ impl<const N: usize> Swim<N> {
         if *from == self.own().address {
             return Err(Reject::Own);
         }
-        let datagram = wire::open(&self.cluster, bytes)?;
+        let datagram = wire::open_in(self.tagged, bytes)?;
         let address = datagram.header.advertised.as_ref().unwrap_or(from);
         let (mut ping, mut hello) = (None, None);
-        for section in datagram.sections() {
-            match section {
-                Section::Ping(number) => ping = Some(number),
-                Section::Hello(introduction) => hello = Some(introduction),
-                _ => {}
+        if datagram.has(kind::HELLO) {
+            for section in datagram.sections() {
+                match section {
+                    Section::Ping(number) => ping = Some(number),
+                    Section::Hello(introduction) => hello = Some(introduction),
+                    _ => {}
+                }
             }
         }
         // `open` has checked the length: it fits.
@@ -215,10 +217,17 @@ impl<const N: usize> Swim<N> {
     pub(super) fn hear_sender(&mut self, slot: Slot, header: &Header) {
         self.heard = Some(self.now);
         self.isolated = false;
-        self.row_mut(slot).heard = Some(self.now);
-        let address = self.row(slot).address;
+        let now = self.now;
         let state = if header.leaving { State::Left } else { State::Alive };
         let incarnation = header.incarnation;
+        self.note_epoch(incarnation.epoch);
+        let row = self.row_mut(slot);
+        row.heard = Some(now);
+        if row.holds(incarnation, state) {
+            // What is held already: nothing to be heard, and nothing that it should be told.
+            return;
+        }
+        let address = row.address;
         self.hear(slot, &Rumour { address, incarnation, state, accuser: None }, false);
         let row = self.row(slot);
         let is_news_to_it = incarnation < row.incarnation

@@ -202,6 +202,11 @@ impl Row {
         self.is_used() && self.state.is_live()
     }
 
+    /// Whether this is what is held.
+    pub(crate) fn holds(&self, incarnation: Incarnation, state: State) -> bool {
+        self.state == state && self.incarnation == incarnation
+    }
+
     /// How many accusers are remembered; they stand in front.
     #[inline(never)]
     pub(crate) fn accuser_count(&self) -> usize {

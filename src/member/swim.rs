@@ -19,9 +19,9 @@ use crate::event::Event;
 use crate::limits::{ANSWERS, CLUSTER_NAME_BYTES, PULLS, RELAYS, SEEDS};
 use crate::reject::Reject;
 use crate::rng::Rng;
-use crate::siphash::siphash_1_3;
+use crate::siphash::{last_word, siphash_1_3};
 use crate::time::{Duration, Instant};
-use crate::wire::{Builder, Token};
+use crate::wire::{Cluster, Token};
 
 /// How far the node's life has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +100,8 @@ pub struct Swim<const N: usize> {
     pub(super) probe: Probe,
     pub(super) stats: Stats,
     pub(super) late: [Option<Token>; LATE],
+    /// For the tags of its datagrams.
+    pub(super) tagged: Cluster,
     pub(super) cluster: String<CLUSTER_NAME_BYTES, u8>,
     pub(super) pulls: [Pull; PULLS],
     pub(super) answers: Deque<Answer, ANSWERS>,
@@ -122,6 +124,7 @@ impl<const N: usize> Swim<N> {
         now: Instant::ZERO,
         started: Instant::ZERO,
         cluster: String::new(),
+        tagged: Cluster::NONE,
         period: Duration::ZERO,
         linger: Duration::ZERO,
         lifeguard: false,
@@ -184,6 +187,7 @@ impl<const N: usize> Swim<N> {
         self.started = now;
         // Lengths have been checked; what fits the limit fits the string.
         let _ = self.cluster.push_str(config.cluster);
+        self.tagged = Cluster::of(config.cluster);
         self.period = Duration::from_millis(u64::from(config.period_ms));
         self.linger = Duration::from_millis(u64::from(config.linger_ms));
         self.lifeguard = config.lifeguard;
@@ -396,12 +400,12 @@ impl<const N: usize> Swim<N> {
     }
 
     /// The row at a place.
-    #[inline(never)]
+    #[inline]
     pub(super) fn row(&self, slot: Slot) -> &Row {
         self.table.row(slot)
     }
 
-    #[inline(never)]
+    #[inline]
     pub(super) fn row_mut(&mut self, slot: Slot) -> &mut Row {
         self.table.row_mut(slot)
     }
@@ -451,17 +455,14 @@ impl<const N: usize> Swim<N> {
     /// A token that nobody can guess and that was not drawn before.
     pub(super) fn draw_token(&mut self) -> Token {
         self.tokens_drawn += 1;
-        self.secret_token(b"number", &self.tokens_drawn.to_le_bytes())
+        self.secret_token(&[self.tokens_drawn], last_word(8, 0))
     }
 
-    /// A token that only this node can make of this: at most [`SECRET_BYTES`] in all.
+    /// A token that only this node can make of this. What tokens of different kinds are made of
+    /// differs in length.
     #[inline(never)]
-    pub(super) fn secret_token(&self, purpose: &[u8], of: &[u8]) -> Token {
-        let mut text = [0; SECRET_BYTES];
-        let mut builder = Builder::new(&mut text);
-        let fits = builder.put_bytes(purpose) && builder.put_bytes(of);
-        debug_assert!(fits, "or tokens of different things would be the same");
-        Token((siphash_1_3(self.secret, builder.bytes()) as u32).to_le_bytes())
+    pub(super) fn secret_token(&self, words: &[u64], last: u64) -> Token {
+        Token((siphash_1_3(self.secret, words, last) as u32).to_le_bytes())
     }
 
     /// Which protocol period this is since the start, for counts by period; it wraps.
@@ -516,9 +517,6 @@ impl<const N: usize> Swim<N> {
         stats
     }
 }
-
-/// The longest text that a token is made of: `address`, an address, and a time.
-const SECRET_BYTES: usize = 7 + 18 + 8;
 
 pub(super) const JOIN_DELAY_FIRST: Duration = Duration::from_millis(100);
 pub(super) const JOIN_DELAY_MAX: Duration = Duration::from_secs(10);

@@ -15,7 +15,7 @@ use super::row::{Flags, Kind, Row, Slot};
 use crate::address::Address;
 use crate::limits::{BUCKETS, FORGOTTEN_EVENTS, PROTOCOLS};
 use crate::rng::{Rng, mix};
-use crate::siphash::siphash_1_3;
+use crate::siphash::{last_word, siphash_1_3};
 use crate::time::Instant;
 
 /// The member table. What is small stands first in memory: it is reached by shorter instructions.
@@ -27,6 +27,8 @@ pub(crate) struct Table<const N: usize> {
     /// Live rows by the highest protocol that they speak: 1, 2, ...; the last counts all beyond.
     speakers: [u16; PROTOCOLS],
     pub(crate) events_lost: u32,
+    /// The sum of all digests.
+    digest: u32,
     owed: List,
     events: List,
     /// Rows that failed and rows that left, those that did so first in front.
@@ -60,29 +62,26 @@ pub(crate) struct Forgotten {
 /// Every bit of it depends on every bit of the address; the same on every node.
 #[inline(never)]
 fn address_hash(address: &Address) -> u64 {
-    let (halves, _) = address.octets().as_chunks::<8>();
     let mut hash = 0x6D69_6467_6500_0001;
-    for half in halves {
-        hash = mix(hash ^ u64::from_le_bytes(*half));
+    for half in address.words() {
+        hash = mix(hash ^ half);
     }
     mix(hash ^ u64::from(address.port()))
 }
 
-/// The bucket of an address in the reconciliation, and what a live row adds to its digest.
-fn digest_of(address: &Address, incarnation: Incarnation) -> (u8, u32) {
-    let hash = address_hash(address);
-    let sum = mix(mix(hash ^ incarnation.epoch) ^ u64::from(incarnation.refutation));
-    ((hash >> 58) as u8, sum as u32)
+/// What a live row adds to the digest of its bucket.
+fn digest_of(address_hash: u64, incarnation: Incarnation) -> u32 {
+    mix(mix(address_hash ^ incarnation.epoch) ^ u64::from(incarnation.refutation)) as u32
+}
+
+/// The bucket of an address in the reconciliation.
+const fn bucket_of(address_hash: u64) -> u8 {
+    (address_hash >> 58) as u8
 }
 
 /// Where those whose highest protocol is this one are counted.
 fn place_of(protocol_high: u8) -> usize {
     usize::from(protocol_high).clamp(1, PROTOCOLS) - 1
-}
-
-/// The bucket of an address.
-fn bucket_of(address: &Address) -> u8 {
-    (address_hash(address) >> 58) as u8
 }
 
 impl<const N: usize> Table<N> {
@@ -105,6 +104,7 @@ impl<const N: usize> Table<N> {
         pinned: None,
         forgotten: Deque::new(),
         events_lost: 0,
+        digest: 0,
     };
 
     /// Forgets everything; work is bounded by the rows that were used.
@@ -129,15 +129,16 @@ impl<const N: usize> Table<N> {
         self.pinned = None;
         self.forgotten.clear();
         self.events_lost = 0;
+        self.digest = 0;
     }
 
     /// Not inlined, like its twin: where a row lies is worked out in many places, at 20 bytes each.
-    #[inline(never)]
+    #[inline]
     pub(crate) fn row(&self, slot: Slot) -> &Row {
         &self.rows[slot.index()]
     }
 
-    #[inline(never)]
+    #[inline]
     pub(crate) fn row_mut(&mut self, slot: Slot) -> &mut Row {
         &mut self.rows[slot.index()]
     }
@@ -163,7 +164,7 @@ impl<const N: usize> Table<N> {
 
     /// The sum over all live rows.
     pub(crate) fn digest(&self) -> u32 {
-        self.digests.iter().fold(0, |sum, digest| sum.wrapping_add(*digest))
+        self.digest
     }
 
     pub(crate) fn digests(&self) -> &[u32; BUCKETS] {
@@ -186,9 +187,17 @@ impl<const N: usize> Table<N> {
         row.protocol_high = high;
     }
 
-    /// A keyed hash of an address, which nobody outside can aim.
+    /// A keyed hash of an address, which nobody outside can aim: of 6 bytes, or of 18.
+    #[inline]
     pub(crate) fn keyed_hash(&self, address: &Address) -> u64 {
-        siphash_1_3(self.key, &address.to_bytes())
+        let port = u64::from(address.port());
+        match address.octets_v4() {
+            Some(octets) => {
+                let end = u64::from(u32::from_le_bytes(octets)) | port << 32;
+                siphash_1_3(self.key, &[], last_word(6, end))
+            }
+            None => siphash_1_3(self.key, &address.words(), last_word(18, port)),
+        }
     }
 
     fn head(&self, address: &Address) -> usize {
@@ -221,15 +230,16 @@ impl<const N: usize> Table<N> {
         let slot = self.free_slot()?;
         let head = self.head(address);
         let first = self.heads[head].replace(slot);
+        let hash = address_hash(address);
         // All else in it is empty.
         let row = self.row_mut(slot);
         row.address = *address;
         row.state = state;
         row.incarnation = incarnation;
         row.since = now;
-        row.bucket = bucket_of(address);
+        row.bucket = bucket_of(hash);
         row.chained = first;
-        self.count_row(slot, true);
+        self.count_row(slot, hash, true);
         Some(slot)
     }
 
@@ -281,7 +291,8 @@ impl<const N: usize> Table<N> {
     /// Takes out a row that is not live. The node's own row is never taken out.
     pub(crate) fn remove(&mut self, slot: Slot) {
         debug_assert!(!self.row(slot).is_live() && slot != Slot::OWN);
-        self.count_row(slot, false);
+        // A dead row is in no digest.
+        self.count_row(slot, 0, false);
         self.deadlines.clear(&mut self.rows, slot);
         self.news.remove(&mut self.rows, slot);
         self.owed.remove(&mut self.rows, slot, Kind::Owed);
@@ -324,7 +335,8 @@ impl<const N: usize> Table<N> {
         state: State,
         now: Instant,
     ) {
-        self.count_row(slot, false);
+        let hash = address_hash(&self.row(slot).address);
+        self.count_row(slot, hash, false);
         let row = self.row_mut(slot);
         if row.state != state {
             row.since = now;
@@ -342,19 +354,21 @@ impl<const N: usize> Table<N> {
         }
         row.incarnation = incarnation;
         row.state = state;
-        self.count_row(slot, true);
+        self.count_row(slot, hash, true);
     }
 
-    /// Counts a row in, or out.
-    fn count_row(&mut self, slot: Slot, comes: bool) {
+    /// Counts a row with this hash of its address in, or out.
+    fn count_row(&mut self, slot: Slot, hash: u64, comes: bool) {
         let row = &self.rows[slot.index()];
         let by = if comes { 1 } else { -1 };
         let count = &mut self.counts[row.state as usize];
         *count = count.wrapping_add_signed(by.into());
         if row.state.is_live() {
-            let (bucket, sum) = digest_of(&row.address, row.incarnation);
-            let digest = &mut self.digests[usize::from(bucket)];
-            *digest = digest.wrapping_add(if comes { sum } else { sum.wrapping_neg() });
+            let sum = digest_of(hash, row.incarnation);
+            let change = if comes { sum } else { sum.wrapping_neg() };
+            let digest = &mut self.digests[usize::from(bucket_of(hash))];
+            *digest = digest.wrapping_add(change);
+            self.digest = self.digest.wrapping_add(change);
             let speakers = &mut self.speakers[place_of(row.protocol_high)];
             *speakers = speakers.wrapping_add_signed(by);
         }

@@ -68,7 +68,7 @@ impl<const N: usize> Swim<N> {
             return None;
         }
         let Outgoing { to, mut builder } = out;
-        header::seal(&self.cluster, &mut builder);
+        header::seal_in(self.tagged, &mut builder);
         let len = builder.len();
         self.stats.datagrams_out = self.stats.datagrams_out.wrapping_add(1);
         self.stats.bytes_out = self.stats.bytes_out.wrapping_add(len as u64);
@@ -107,11 +107,15 @@ impl<const N: usize> Swim<N> {
     fn put_rumours_up_to(&mut self, limit: u8, out: &mut Outgoing<'_>, to: Slot) -> bool {
         let row = self.row(to);
         let tell = row.flags.has(Flags::TELL) || row.state == State::Suspect;
+        let news = limit > 0 && !self.table.news.is_empty();
+        if !tell && !news {
+            return false;
+        }
         let told = tell.then(|| self.table.rumour(to, rumour_of));
-        let again = self.now + self.period.scale(1, GOSSIP_TICKS_PER_PERIOD);
-        let row = self.row_mut(to);
-        row.flags.clear(Flags::TELL);
         if tell {
+            let again = self.now + self.period.scale(1, GOSSIP_TICKS_PER_PERIOD);
+            let row = self.row_mut(to);
+            row.flags.clear(Flags::TELL);
             row.tell_after = again;
         }
         let table = &mut self.table;
@@ -120,16 +124,15 @@ impl<const N: usize> Swim<N> {
             if let Some(rumour) = told {
                 rumour.encode(b);
             }
-            table.spread(limit, |rows, slot| {
-                if limit == 0 {
-                    return None;
-                }
-                if slot == to {
-                    return Some(false);
-                }
-                let fits = b.room() >= RUMOUR_ROOM && rumour_of(rows, slot).encode(b);
-                fits.then_some(true)
-            });
+            if news {
+                table.spread(limit, |rows, slot| {
+                    if slot == to {
+                        return Some(false);
+                    }
+                    let fits = b.room() >= RUMOUR_ROOM && rumour_of(rows, slot).encode(b);
+                    fits.then_some(true)
+                });
+            }
             b.len() > start
         })
     }

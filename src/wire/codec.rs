@@ -4,7 +4,7 @@
 //! encode everything again to find out whether the encoding was the shortest. So only its varints
 //! are its own.
 
-use crate::address::Address;
+use crate::address::{Address, is_host_v4};
 use crate::limits::{EPOCH_END, MTU_BYTES, REFUTATION_END};
 use crate::member::Incarnation;
 
@@ -100,6 +100,20 @@ impl<'a> Reader<'a> {
         Some(((self.failed / FLAWS) as usize, flaw))
     }
 
+    /// Takes as many bytes as the array has; zeroes if there are fewer.
+    fn array<const BYTES: usize>(&mut self) -> [u8; BYTES] {
+        match self.rest.split_first_chunk() {
+            Some((taken, rest)) => {
+                self.rest = rest;
+                *taken
+            }
+            None => {
+                self.fail(Flaw::Cut);
+                [0; BYTES]
+            }
+        }
+    }
+
     /// Takes so many bytes; none if there are fewer.
     pub(super) fn take(&mut self, count: usize) -> &'a [u8] {
         match self.rest.split_at_checked(count) {
@@ -119,26 +133,43 @@ impl<'a> Reader<'a> {
         core::mem::take(&mut self.rest)
     }
 
-    /// Takes a number of so many bytes, at most 8, little endian.
-    pub(super) fn number(&mut self, bytes: usize) -> u64 {
-        let mut number = 0;
-        for byte in self.take(bytes).iter().rev() {
-            number = number << 8 | u64::from(*byte);
-        }
-        number
+    pub(super) fn byte(&mut self) -> u8 {
+        let [byte] = self.array();
+        byte
     }
 
-    pub(super) fn byte(&mut self) -> u8 {
-        self.take(1).first().copied().unwrap_or_default()
+    pub(super) fn u16(&mut self) -> u16 {
+        u16::from_le_bytes(self.array())
+    }
+
+    pub(super) fn u32(&mut self) -> u32 {
+        u32::from_le_bytes(self.array())
+    }
+
+    pub(super) fn u64(&mut self) -> u64 {
+        u64::from(self.u32()) | u64::from(self.u32()) << 32
     }
 
     pub(super) fn token(&mut self) -> Token {
-        Token((self.number(4) as u32).to_le_bytes())
+        Token(self.u32().to_le_bytes())
     }
 
-    /// Takes a number as a varint. One that could be shorter is malformed, although postcard takes
-    /// it.
+    /// Takes a number as a varint.
     pub(super) fn varint(&mut self) -> u32 {
+        match *self.rest {
+            // Nearly all of them.
+            [byte @ 0..0x80, ref rest @ ..] => {
+                self.rest = rest;
+                u32::from(byte)
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    /// One that could be shorter is malformed, although postcard takes it.
+    #[cold]
+    #[inline(never)]
+    fn long_varint(&mut self) -> u32 {
         let (value, rest) = match postcard::take_from_bytes::<u32>(self.rest) {
             Ok(taken) => taken,
             Err(error) => {
@@ -148,7 +179,7 @@ impl<'a> Reader<'a> {
             }
         };
         let varint = self.take(self.rest.len() - rest.len());
-        self.check(varint.len() == 1 || !varint.ends_with(&[0]));
+        self.check(!varint.ends_with(&[0]));
         value
     }
 
@@ -167,8 +198,9 @@ impl<'a> Reader<'a> {
 
     /// Takes an incarnation: the epoch in 6 bytes little endian, the refutation as a varint. An
     /// epoch of 2^42 or more, or a refutation of 2^31 or more, is malformed.
+    #[inline]
     pub(super) fn incarnation(&mut self) -> Incarnation {
-        let epoch = self.number(EPOCH_BYTES);
+        let epoch = u64::from(self.u32()) | u64::from(self.u16()) << 32;
         let refutation = self.varint();
         self.check(epoch < EPOCH_END && refutation < REFUTATION_END);
         Incarnation { epoch, refutation }
@@ -176,15 +208,17 @@ impl<'a> Reader<'a> {
 
     /// Takes an address, of 6 or 18 bytes; one that is not usable is malformed, and so is IPv4 in
     /// the form of IPv6.
+    #[inline]
     pub(super) fn address(&mut self, v6: bool) -> Address {
-        let octets = self.take(if v6 { 16 } else { 4 });
-        let port = self.number(2) as u16;
-        let address = match *octets {
-            [a, b, c, d] => Address::v4([a, b, c, d], port),
-            _ => Address::v6(octets.try_into().unwrap_or_default(), port),
-        };
-        self.check(address.is_usable() && (!v6 || is_v6(&address)));
-        address
+        if v6 {
+            let address = Address::v6(self.array(), self.u16());
+            self.check(address.is_usable() && is_v6(&address));
+            address
+        } else {
+            let (octets, port) = (self.array(), self.u16());
+            self.check(is_host_v4(octets) && port != 0);
+            Address::v4(octets, port)
+        }
     }
 }
 

@@ -70,7 +70,7 @@ impl Header {
             wants_details: has(flag::WANTS_DETAILS),
             leaving: has(flag::LEAVING),
             incarnation: reader.incarnation(),
-            digest: reader.number(4) as u32,
+            digest: reader.u32(),
         }
     }
 
@@ -95,13 +95,29 @@ impl Header {
     }
 }
 
+/// What a cluster's name adds to the tags of its datagrams: with the zero byte and the version it
+/// stands in front of them all.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cluster(Crc32c);
+
+impl Cluster {
+    pub(crate) const NONE: Self = Self(Crc32c::ZERO);
+
+    pub(crate) fn of(name: &str) -> Self {
+        let mut crc = Crc32c::NEW;
+        crc.update(name.as_bytes());
+        crc.update(&[0, VERSION]);
+        Self(crc)
+    }
+}
+
 /// Checks version and tag.
-pub(super) fn check(cluster: &str, bytes: &[u8]) -> Result<(), Reject> {
+pub(super) fn check(cluster: Cluster, bytes: &[u8]) -> Result<(), Reject> {
     let [version, t0, t1, t2, t3, rest @ ..] = bytes else { return Err(Reject::Short) };
     if *version != VERSION {
         return Err(Reject::Version);
     }
-    if u32::from_le_bytes([*t0, *t1, *t2, *t3]) != tag(cluster, *version, rest) {
+    if u32::from_le_bytes([*t0, *t1, *t2, *t3]) != tag(cluster, rest) {
         return Err(Reject::Tag);
     }
     Ok(())
@@ -109,19 +125,21 @@ pub(super) fn check(cluster: &str, bytes: &[u8]) -> Result<(), Reject> {
 
 /// Whether the tag is that of this cluster.
 pub fn is_of(cluster: &str, bytes: &[u8]) -> bool {
-    check(cluster, bytes).is_ok()
+    check(Cluster::of(cluster), bytes).is_ok()
 }
 
 /// Finishes a datagram: writes its tag.
 pub fn seal(cluster: &str, builder: &mut Builder<'_>) {
-    let tag = tag(cluster, VERSION, builder.bytes().get(FRONT_BYTES..).unwrap_or_default());
+    seal_in(Cluster::of(cluster), builder);
+}
+
+/// The same for a cluster whose name has been looked at.
+pub(crate) fn seal_in(cluster: Cluster, builder: &mut Builder<'_>) {
+    let tag = tag(cluster, builder.bytes().get(FRONT_BYTES..).unwrap_or_default());
     builder.patch(VERSION_BYTES, &tag.to_le_bytes());
 }
 
-fn tag(cluster: &str, version: u8, rest: &[u8]) -> u32 {
-    let mut crc = Crc32c::NEW;
-    crc.update(cluster.as_bytes());
-    crc.update(&[0, version]);
+fn tag(Cluster(mut crc): Cluster, rest: &[u8]) -> u32 {
     crc.update(rest);
     crc.value()
 }

@@ -37,7 +37,7 @@ pub struct Details<'a> {
 impl<'a> Details<'a> {
     pub(super) fn read(reader: &mut Reader<'a>) -> Self {
         let Token(life) = reader.token();
-        let id = reader.number(8);
+        let id = reader.u64();
         let protocol_low = reader.byte();
         let protocol_high = reader.byte();
         let period_ms = reader.varint();

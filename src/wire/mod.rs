@@ -16,6 +16,7 @@ pub mod rumour;
 mod tests;
 
 pub use codec::{Builder, Flaw, Token};
+pub(crate) use header::Cluster;
 pub use header::Header;
 pub use introduction::{Challenge, Details, Hello, Refusal, Refused};
 pub use probe::PingReq;
@@ -114,8 +115,9 @@ impl Section<'_> {
 }
 
 impl<'a> Section<'a> {
-    /// Takes type, length and body.
-    fn read(reader: &mut Reader<'a>) -> Self {
+    /// Takes type, length and body. In one that has been checked before, runs of rumours, which are
+    /// nearly all of what travels, are not looked into again.
+    fn read(reader: &mut Reader<'a>, checked: bool) -> Self {
         let kind = reader.byte();
         let mut body = Reader::new(reader.counted());
         let b = &mut body;
@@ -124,12 +126,12 @@ impl<'a> Section<'a> {
             kind::ACK => Self::Ack(b.token()),
             kind::PING_REQ => Self::PingReq(PingReq::read(b)),
             kind::NACK => Self::Nack(b.token()),
-            kind::RUMOURS => Self::Rumours(Rumours::read(b, false)),
+            kind::RUMOURS => Self::Rumours(Rumours::read(b, false, checked)),
             kind::DETAILS => Self::Details(Details::read(b)),
             kind::HELLO => Self::Hello(Hello::read(b)),
             kind::CHALLENGE => Self::Challenge(Challenge::read(b)),
             kind::PAGE_REQUEST => Self::PageRequest(PageRequest::read(b)),
-            kind::PAGE => Self::Page(Page::read(b)),
+            kind::PAGE => Self::Page(Page::read(b, checked)),
             kind::BUCKETS => Self::Buckets(Buckets::read(b)),
             kind::REFUSED => Self::Refused(Refused::read(b)),
             unknown => Self::Unknown(unknown, b.take_all().len()),
@@ -148,8 +150,13 @@ impl<'a> Iterator for Sections<'a> {
     type Item = Section<'a>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.0.is_empty() { None } else { Some(Section::read(&mut self.0)) }
+        if self.0.is_empty() { None } else { Some(Section::read(&mut self.0, true)) }
     }
+}
+
+/// A type of section as a bit; those from 64 on have none.
+const fn bit_of(kind: u8) -> u64 {
+    if kind < 64 { 1 << kind } else { 0 }
 }
 
 /// A datagram whose tag and sections have been checked.
@@ -158,9 +165,16 @@ pub struct Datagram<'a> {
     /// Who sent it.
     pub header: Header,
     sections: Sections<'a>,
+    /// Which types below 64 there are, as bits.
+    kinds: u64,
 }
 
 impl<'a> Datagram<'a> {
+    /// Whether there is a section of this type below 64.
+    pub(crate) const fn has(&self, kind: u8) -> bool {
+        self.kinds & bit_of(kind) != 0
+    }
+
     /// Its sections, in order.
     pub fn sections(&self) -> Sections<'a> {
         self.sections
@@ -173,6 +187,11 @@ impl<'a> Datagram<'a> {
 /// [`Reject::Short`], [`Reject::Long`], [`Reject::Version`], [`Reject::Tag`] or
 /// [`Reject::Malformed`].
 pub fn open<'a>(cluster: &str, bytes: &'a [u8]) -> Result<Datagram<'a>, Reject> {
+    open_in(Cluster::of(cluster), bytes)
+}
+
+/// The same for a cluster whose name has been looked at.
+pub(crate) fn open_in(cluster: Cluster, bytes: &[u8]) -> Result<Datagram<'_>, Reject> {
     if bytes.len() < header::BYTES_MIN {
         return Err(Reject::Short);
     }
@@ -204,19 +223,18 @@ pub fn read(bytes: &[u8]) -> Result<Datagram<'_>, Malformed> {
     let header = Header::read(&mut reader);
     let sections = Sections(reader);
     // At most one section of each type: what one datagram can ask for is bounded.
-    let mut seen = 0_u64;
+    let mut kinds = 0_u64;
     let mut section = None;
     while let Some(kind) = reader.peek() {
         section = Some(kind);
-        let bit = 1_u64.checked_shl(u32::from(kind)).unwrap_or(0);
-        if seen & bit != 0 {
+        if kinds & bit_of(kind) != 0 {
             reader.fail(Flaw::Twice);
         }
-        seen |= bit;
-        Section::read(&mut reader);
+        kinds |= bit_of(kind);
+        Section::read(&mut reader, false);
     }
     match reader.failure() {
-        None => Ok(Datagram { header, sections }),
+        None => Ok(Datagram { header, sections, kinds }),
         Some((left, flaw)) => Err(Malformed { offset: bytes.len() - left, section, flaw }),
     }
 }

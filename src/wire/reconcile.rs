@@ -16,7 +16,7 @@ pub struct PageRequest {
 
 impl PageRequest {
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
-        Self { buckets: reader.number(8), first: reader.number(2) as u16 }
+        Self { buckets: reader.u64(), first: reader.u16() }
     }
 
     /// Appends the section.
@@ -43,12 +43,12 @@ pub struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    pub(super) fn read(reader: &mut Reader<'a>) -> Self {
-        let buckets = reader.number(8);
-        let first = reader.number(2) as u16;
-        let next = reader.number(2) as u16;
+    pub(super) fn read(reader: &mut Reader<'a>, checked: bool) -> Self {
+        let buckets = reader.u64();
+        let first = reader.u16();
+        let next = reader.u16();
         reader.check(next == 0 || next > first);
-        Self { buckets, first, next, rows: Rumours::read(reader, true) }
+        Self { buckets, first, next, rows: Rumours::read(reader, true, checked) }
     }
 
     /// Appends the section. `rows` appends the rows and says where the next page begins.

@@ -38,6 +38,7 @@ const fn may_be_accused(state: State) -> bool {
 }
 
 impl Rumour {
+    #[inline]
     fn read(reader: &mut Reader<'_>) -> Self {
         let flags = reader.byte();
         let state = State::from_bits(flags);
@@ -79,9 +80,13 @@ impl Rumour {
 pub struct Rumours<'a>(Reader<'a>);
 
 impl<'a> Rumours<'a> {
-    /// Takes and checks the whole run; in a page, that no row names an accuser.
-    pub(super) fn read(reader: &mut Reader<'a>, in_page: bool) -> Self {
+    /// Takes the whole run, and checks it unless that was done before; in a page, that no row names
+    /// an accuser.
+    pub(super) fn read(reader: &mut Reader<'a>, in_page: bool, checked: bool) -> Self {
         let run = Self(*reader);
+        if checked {
+            reader.take_all();
+        }
         while !reader.is_empty() {
             let rumour = Rumour::read(reader);
             reader.check(!in_page || rumour.accuser.is_none());
