@@ -162,3 +162,40 @@ impl TimeWindow {
         !self.definitely_before(other) && !self.definitely_after(other)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::TimeWindow;
+
+    fn window(earliest_ns: i64, latest_ns: i64) -> TimeWindow {
+        TimeWindow::new(earliest_ns, latest_ns).expect("it is the right way round")
+    }
+
+    #[test]
+    fn a_window_is_the_right_way_round() {
+        assert_eq!(TimeWindow::new(1, 0), None);
+        assert_eq!(TimeWindow::new(i64::MAX, i64::MIN), None);
+        assert_eq!(window(3, 3).width_ns(), 0);
+        assert_eq!(window(i64::MIN, i64::MAX).width_ns(), u64::MAX);
+    }
+
+    /// Of all windows with small ends: the order is certain exactly if no choice of instants out of
+    /// the two contradicts it.
+    #[test]
+    fn order_is_certain_or_unknown() {
+        let ends = -2..3;
+        let all: std::vec::Vec<_> = ends
+            .clone()
+            .flat_map(|a| ends.clone().filter_map(move |b| TimeWindow::new(a, b)))
+            .collect();
+        let instants = |w: TimeWindow| w.earliest_ns()..=w.latest_ns();
+        for (a, b) in all.iter().flat_map(|&a| all.iter().map(move |&b| (a, b))) {
+            let before = instants(a).all(|x| instants(b).all(|y| x < y));
+            let after = instants(a).all(|x| instants(b).all(|y| x > y));
+            let shared = instants(a).any(|x| instants(b).contains(&x));
+            assert_eq!(a.definitely_before(b), before, "{a:?} {b:?}");
+            assert_eq!(a.definitely_after(b), after, "{a:?} {b:?}");
+            assert_eq!(a.overlaps(b), shared, "{a:?} {b:?}");
+        }
+    }
+}

@@ -27,7 +27,7 @@ impl Fraction {
 
 /// A number that is not negative, below 2^94, in units of 2^-32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Fixed(u128);
+pub(super) struct Fixed(pub(super) u128);
 
 impl Fixed {
     /// So many of its bits are behind the point.

@@ -9,6 +9,8 @@ mod bytes;
 mod fraction;
 mod projection;
 mod segment;
+#[cfg(test)]
+mod tests;
 mod vm_clock;
 
 use core::fmt;
