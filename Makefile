@@ -37,11 +37,11 @@ TINY_FLAGS := $(SYMBOLS) -Zunstable-options -Cpanic=immediate-abort -Zlocation-d
 	-Clink-arg=-Wl,-Map=$(TINY).map
 BUILD_STD := -Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size
 
-.PHONY: help setup build test bench bench-peers soak chaos numbers lint static tiny size firmware fuzz manual \
-	run doc clean
+.PHONY: help setup build test test-official bench bench-peers soak chaos numbers lint static tiny \
+	size firmware fuzz manual run doc clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 setup: ## install everything that any target needs
 	@.ci/setup base tests lint musl thumb i686 nightly fuzz
@@ -54,6 +54,11 @@ test: ## every test: units, wire, real processes, then the simulator (optimised)
 	@.ci/setup base tests
 	cargo test --workspace
 	cargo test --profile sim --test sim
+
+test-official: ## the clock arithmetic beside the official ClockBound clients, which it builds
+	@.ci/setup base
+	cargo test --manifest-path tests/official_clock/Cargo.toml \
+		--target-dir $(TARGET_DIR)/official-clock
 
 bench: ## how long real processes take to agree and to notice a crash; the API beside nginx
 	@.ci/setup base
@@ -87,6 +92,7 @@ lint: ## formatting, clippy, documentation, licences and sources of dependencies
 	cargo fmt --check --manifest-path size-report/firmware/Cargo.toml
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo fmt --check --manifest-path benches/Cargo.toml
+	cargo fmt --check --manifest-path tests/official_clock/Cargo.toml
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy --test sim -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --package midge --no-deps
