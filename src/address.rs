@@ -88,9 +88,8 @@ pub(crate) const fn is_host_v4(octets: [u8; 4]) -> bool {
 }
 
 impl PartialEq for Address {
-    /// Not inlined: addresses are compared in many places, and none of them is hot enough to pay
-    /// for in each with 50 bytes of code.
-    #[inline(never)]
+    /// As numbers: that is less code than a comparison byte by byte, and inlined less than a call.
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
         self.port == other.port && u128::from_ne_bytes(self.ip) == u128::from_ne_bytes(other.ip)
     }

@@ -68,6 +68,7 @@ impl<const N: usize> Swim<N> {
             return;
         };
         place.stage = if held { RelayStage::PingOwed } else { RelayStage::NackOwed };
+        self.relays_owed = true;
         place.requester = *requester;
         place.requested = *requested;
         place.target = *target;
@@ -81,6 +82,7 @@ impl<const N: usize> Swim<N> {
             let waiting = matches!(relay.stage, RelayStage::PingOwed | RelayStage::Waiting);
             if waiting && relay.number == number && relay.target == *from {
                 relay.stage = RelayStage::AckOwed;
+                self.relays_owed = true;
             }
         }
     }
@@ -96,6 +98,7 @@ impl<const N: usize> Swim<N> {
             match relay.stage {
                 RelayStage::PingOwed | RelayStage::Waiting => {
                     relay.stage = RelayStage::NackOwed;
+                    self.relays_owed = true;
                     relay.deadline = self.now + remembered;
                 }
                 RelayStage::Missed => relay.stage = RelayStage::Free,

@@ -62,6 +62,8 @@ pub struct Swim<const N: usize> {
     /// There is somebody to join, though perhaps no address is known yet.
     pub(super) seeking: bool,
     pub(super) details_missing: bool,
+    /// A relayed ping may owe a datagram.
+    pub(super) relays_owed: bool,
     pub(super) hellos: u8,
     pub(super) next_late: u8,
     pub(super) next_seed: u8,
@@ -145,6 +147,7 @@ impl<const N: usize> Swim<N> {
         next_late: 0,
         slow_at: None,
         relays: [Relay::FREE; RELAYS],
+        relays_owed: false,
         gossip_owed: 0,
         gossip_from: 0,
         details_at: 0,
@@ -231,6 +234,7 @@ impl<const N: usize> Swim<N> {
         self.late = [None; LATE];
         self.slow_at = None;
         self.relays = [Relay::FREE; RELAYS];
+        self.relays_owed = false;
         self.gossip_owed = 0;
         self.details_at = 0;
         self.details_after = Instant::ZERO;
@@ -411,13 +415,13 @@ impl<const N: usize> Swim<N> {
     }
 
     /// The place of the row with this address.
-    #[inline(never)]
+    #[inline]
     pub(super) fn find(&self, address: &Address) -> Option<Slot> {
         self.table.find(address)
     }
 
     /// Notes that a datagram is owed to a row, for this reason.
-    #[inline(never)]
+    #[inline]
     pub(super) fn owe(&mut self, slot: Slot, what: Flags) {
         self.table.owe(slot, what);
     }

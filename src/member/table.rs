@@ -60,7 +60,7 @@ pub(crate) struct Forgotten {
 }
 
 /// Every bit of it depends on every bit of the address; the same on every node.
-#[inline(never)]
+#[inline]
 fn address_hash(address: &Address) -> u64 {
     let mut hash = 0x6D69_6467_6500_0001;
     for half in address.words() {
@@ -132,7 +132,6 @@ impl<const N: usize> Table<N> {
         self.digest = 0;
     }
 
-    /// Not inlined, like its twin: where a row lies is worked out in many places, at 20 bytes each.
     #[inline]
     pub(crate) fn row(&self, slot: Slot) -> &Row {
         &self.rows[slot.index()]
@@ -205,6 +204,7 @@ impl<const N: usize> Table<N> {
         ((hash * N as u64) >> 32) as usize
     }
 
+    #[inline]
     pub(crate) fn find(&self, address: &Address) -> Option<Slot> {
         let mut next = self.heads[self.head(address)];
         while let Some(slot) = next {

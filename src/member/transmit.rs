@@ -178,7 +178,13 @@ impl<const N: usize> Swim<N> {
         let owed = |relay: &Relay| {
             matches!(relay.stage, RelayStage::PingOwed | RelayStage::AckOwed | RelayStage::NackOwed)
         };
-        let Some(at) = self.relays.iter().position(owed) else { return false };
+        if !self.relays_owed {
+            return false;
+        }
+        let Some(at) = self.relays.iter().position(owed) else {
+            self.relays_owed = false;
+            return false;
+        };
         let relay = &self.relays[at];
         let (to, kind, number, next) = match relay.stage {
             RelayStage::PingOwed => (&relay.target, kind::PING, relay.number, RelayStage::Waiting),

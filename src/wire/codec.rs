@@ -293,6 +293,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Appends bytes, if nothing was too long before them.
+    #[inline]
     pub(super) fn put(&mut self, bytes: &[u8]) {
         let room = if self.overflows { 0 } else { self.room() };
         match self.buffer.get_mut(self.used..).and_then(|free| free.get_mut(..bytes.len())) {
@@ -324,6 +325,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Appends an incarnation, whose epoch is below 2^42.
+    #[inline]
     pub(super) fn put_incarnation(&mut self, incarnation: Incarnation) {
         debug_assert!(incarnation.epoch < EPOCH_END, "nobody would accept this epoch");
         debug_assert!(incarnation.refutation < REFUTATION_END, "nor this refutation");
