@@ -37,8 +37,8 @@ TINY_FLAGS := $(SYMBOLS) -Zunstable-options -Cpanic=immediate-abort -Zlocation-d
 	-Clink-arg=-Wl,-Map=$(TINY).map
 BUILD_STD := -Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size
 
-.PHONY: help setup build test test-official bench bench-peers soak chaos numbers lint static tiny \
-	size firmware fuzz manual run doc clean
+.PHONY: help setup build test test-official bench bench-peers soak soak-clock chaos numbers lint \
+	static tiny size firmware fuzz manual run doc clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -70,6 +70,11 @@ bench: ## how long real processes take to agree and to notice a crash; the API b
 soak: ## 30 agents that are asked everything for SOAK_SECONDS (600): no heap use, no growth
 	@.ci/setup base
 	cargo bench --package midge-agent --bench soak
+
+soak-clock: ## readers of shared memory beside a hostile writer for CLOCK_TORTURE_SECONDS (600)
+	@.ci/setup base
+	CLOCK_TORTURE_SECONDS=$${CLOCK_TORTURE_SECONDS:-600} \
+		cargo test --release --package midge-agent --test clockbound
 
 bench-peers: tiny ## midge beside serf and foca, into docs/peers.md (root; QUICK=1: a smoke test)
 	@.ci/setup base chaos peers

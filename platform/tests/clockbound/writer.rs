@@ -159,8 +159,8 @@ impl Writer {
     /// Writes the next state; the segment's own generation does not matter.
     pub fn update(&self, segment: &Segment) {
         assert_eq!(segment.layout, self.layout);
-        let odd = self.begin();
         let bytes = encode(segment);
+        let odd = self.begin();
         for (at, word) in bytes.as_chunks().0.iter().enumerate().skip(HEADER_BYTES / 8) {
             // SAFETY: the mapping is as long as the segment, whose words are aligned in it.
             unsafe {
