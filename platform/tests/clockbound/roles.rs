@@ -32,11 +32,11 @@ impl Seen {
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false);
         let file = options.open(path.with_file_name("seen")).expect("there is space");
-        file.set_len(16).expect("there is space");
-        Self(MmapOptions::new().len(16).map_raw(&file).expect("a file can be mapped"))
+        file.set_len(24).expect("there is space");
+        Self(MmapOptions::new().len(24).map_raw(&file).expect("a file can be mapped"))
     }
 
-    fn numbers(&self) -> &[AtomicU64; 2] {
+    fn numbers(&self) -> &[AtomicU64; 3] {
         // SAFETY: the file is as long, a mapping begins at a page, and all use it like this.
         unsafe { &*self.0.as_ptr().cast() }
     }
@@ -44,6 +44,11 @@ impl Seen {
     /// The marker of the state that was read last.
     pub(crate) fn marker(&self) -> &AtomicU64 {
         &self.numbers()[0]
+    }
+
+    /// How often a careful reader saw another state than before.
+    pub(crate) fn states(&self) -> &AtomicU64 {
+        &self.numbers()[2]
     }
 
     /// How many states were read that nobody wrote.
@@ -133,6 +138,7 @@ fn careful(path: &Path) -> impl FnMut(&mut Counts) {
             stale += 1;
             if last.replace(segment) != Some(segment) {
                 seen.marker().store(segment.disruption_marker, Ordering::Relaxed);
+                seen.states().fetch_add(1, Ordering::Relaxed);
                 counts.states += 1;
                 stale = 0;
             }
