@@ -342,7 +342,8 @@ impl<const N: usize> Swim<N> {
     fn arm_suspicion(&mut self, slot: Slot) {
         let end = self.suspicion_end(slot);
         let told = self.row(slot).since + self.told_again_after();
-        self.table.set_deadline(slot, end.min(told));
+        // Not in the past: that this node wakes up late would mean that it was paused.
+        self.table.set_deadline(slot, end.min(told).max(self.now));
     }
 
     /// How often a member is told that it is suspected. Its suspicion may last long when this node

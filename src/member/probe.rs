@@ -1,7 +1,7 @@
 //! The probe cycle: ping, then helpers, then suspicion (SWIM section 3.1, Lifeguard section IV-A).
 
 use super::incarnation::State;
-use super::row::Flags;
+use super::row::{Flags, Slot};
 use super::swim::Swim;
 use super::timers::Timer;
 use crate::address::Address;
@@ -163,20 +163,18 @@ impl<const N: usize> Swim<N> {
         }
     }
 
-    /// Asks up to three members, neighbours in the shuffled order from a random place on; pings
-    /// once more itself, because one lost datagram should not need helpers.
+    /// Asks up to three members: the one that was heard last, which is there if anybody is, and
+    /// neighbours in the shuffled order from a random place on. Pings once more itself, because
+    /// one lost datagram should not need helpers.
     fn ask_helpers(&mut self) {
         self.probe.stage = Stage::Indirect;
         self.probe.ping_owed = true;
         self.probe.sent = None;
+        self.ask_helper(self.heard_last);
         let len = self.table.order.len();
         let start = self.rng.below(len as u32) as usize;
         for step in 0..len.min(2 * HELPERS) {
-            let Some(slot) = self.table.order.at((start + step) % len) else { continue };
-            let row = self.table.row(slot);
-            if row.state == State::Alive && row.address != self.probe.target {
-                self.probe.ask(&row.address);
-            }
+            self.ask_helper(self.table.order.at((start + step) % len));
         }
         // The probe ends with its period; called late, it gets the time that it needs.
         let shortest = self.now + self.stretched_timeout();
@@ -184,6 +182,16 @@ impl<const N: usize> Swim<N> {
         self.probe.second_until = shortest;
         self.timers.set(Timer::Period, end_of_period);
         self.timers.set(Timer::Probe, if self.probe.asked == 0 { shortest } else { end_of_period });
+    }
+
+    /// Asks a member for help, if it can be expected to give any.
+    fn ask_helper(&mut self, slot: Option<Slot>) {
+        let Some(slot) = slot else { return };
+        let row = self.table.row(slot);
+        let (address, alive) = (&row.address, row.is_used() && row.state == State::Alive);
+        if alive && *address != self.probe.target && !self.probe.helpers.contains(address) {
+            self.probe.ask(address);
+        }
     }
 
     /// An ack came in, from the target or by way of a helper.
@@ -241,24 +249,30 @@ impl<const N: usize> Swim<N> {
         }
     }
 
-    /// Nobody got an answer. A helper that did not even say so speaks against this node's own
-    /// health; so does a failed probe that no helper could confirm.
+    /// Nobody got an answer. If no helper has even said so, that speaks against this node's own
+    /// health; one that has, in time, speaks for it.
     ///
-    /// Helpers that are silent to a man are accused with the target: they did not answer either.
-    /// So a crash of most of the fleet takes as many probes as a quarter of it.
+    /// Helpers that are silent are accused with the target, if they are all or more than one: they
+    /// did not answer either. So a crash of most of the fleet takes as many probes as a third of
+    /// it.
     fn probe_failed(&mut self) {
         self.stats.probes_failed = self.stats.probes_failed.wrapping_add(1);
         let asked = self.probe.asked;
         let silent = asked - self.probe.nacked.count_ones() as u8;
-        let worse = if asked == 0 { 1 } else { silent };
-        self.note_health(worse.min(HEALTH_OF_SILENCE.saturating_sub(self.health)), 0);
+        if silent < asked {
+            self.note_health(0, 1);
+        } else {
+            let worse = asked.max(1);
+            self.note_health(worse.min(HEALTH_OF_SILENCE.saturating_sub(self.health)), 0);
+        }
+        let many = self.lifeguard && (silent == asked || silent > 1);
         self.late[usize::from(self.next_late) % LATE] = Some(self.probe.number);
         self.next_late = self.next_late.wrapping_add(1);
         if let Some(slot) = self.find(&self.probe.target) {
             self.accuse(slot);
             for at in 0..HELPERS {
                 let Some(helper) = self.find(&self.probe.helpers[at]) else { continue };
-                if silent == asked && self.lifeguard {
+                if many && self.probe.nacked >> at & 1 == 0 {
                     self.accuse(helper);
                 } else {
                     // The helpers have tried as well: they are the first to hear of it.

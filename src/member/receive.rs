@@ -216,6 +216,7 @@ impl<const N: usize> Swim<N> {
     /// Every datagram of a member is a statement about itself, and a proof of life.
     pub(super) fn hear_sender(&mut self, slot: Slot, header: &Header) {
         self.heard = Some(self.now);
+        self.heard_last = Some(slot);
         self.isolated = false;
         let now = self.now;
         let state = if header.leaving { State::Left } else { State::Alive };

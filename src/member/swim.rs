@@ -72,6 +72,8 @@ pub struct Swim<const N: usize> {
     pub(super) gossip_from: u32,
     /// Where the search for rows without details goes on, and when it may begin again.
     pub(super) details_at: u16,
+    /// Who was heard last.
+    pub(super) heard_last: Option<Slot>,
     /// The failed row that was knocked at last.
     pub(super) knocked: Option<Slot>,
     pub(super) details_after: Instant,
@@ -158,6 +160,7 @@ impl<const N: usize> Swim<N> {
         join_delay: Duration::ZERO,
         wanted_seeds: 0,
         seeking: false,
+        heard_last: None,
         knocked: None,
         answers: Deque::new(),
         hellos: 0,
@@ -243,6 +246,7 @@ impl<const N: usize> Swim<N> {
         self.next_seed = 0;
         self.wanted_seeds = 0;
         self.seeking = false;
+        self.heard_last = None;
         self.knocked = None;
         self.answers.clear();
         self.hellos = 0;

@@ -113,14 +113,60 @@ fn helpers_that_are_silent_to_a_man_are_accused_with_the_target() {
     assert_eq!(suspects(&lone), accused);
 }
 
+/// One that answers shows that this node is well. One that does not may have missed the question.
 #[test]
-fn one_helper_that_answers_speaks_for_all() {
-    let mut lone = Lone::<8>::among(2..=7);
-    let (target, number) = next_ping(&mut lone);
-    let helpers = ask_helpers(&mut lone);
-    answer(&mut lone, helpers[1], kind::NACK, number);
+fn silent_helpers_are_accused_if_they_are_more_than_one() {
+    for answering in 1..=HELPERS {
+        let mut lone = Lone::<8>::among(2..=7);
+        let (target, number) = next_ping(&mut lone);
+        let mut accused = ask_helpers(&mut lone);
+        for helper in accused.drain(..answering) {
+            answer(&mut lone, helper, kind::NACK, number);
+        }
+        fail_probe(&mut lone);
+        if accused.len() == 1 {
+            accused.clear();
+        }
+        accused.push(target);
+        accused.sort();
+        assert_eq!(suspects(&lone), accused, "{answering} answer");
+        assert_eq!(lone.swim.status().health, 0, "{answering} answer");
+    }
+}
+
+/// If anybody is left, it is the one that was heard last: its answer shows that this node is well.
+#[test]
+fn who_was_heard_last_is_asked_for_help() {
+    for host in 2..=30 {
+        let mut lone = Lone::<32>::among(2..=30);
+        lone.hear_member(host, |_| {});
+        let (target, number) = next_ping(&mut lone);
+        let helpers = ask_helpers(&mut lone);
+        assert_eq!(helpers.len(), HELPERS);
+        assert_eq!(helpers.contains(&address(host)), target != address(host));
+        answer(&mut lone, helpers[0], kind::NACK, number);
+    }
+}
+
+/// A node that hears nobody but one that answers in time is not slower for it: most of the fleet
+/// has crashed.
+#[test]
+fn one_that_answers_in_time_makes_up_for_the_silence_of_others() {
+    let mut lone = Lone::<32>::among(2..=30);
+    next_ping(&mut lone);
+    assert_eq!(ask_helpers(&mut lone).len(), HELPERS);
     fail_probe(&mut lone);
-    assert_eq!(suspects(&lone), [target]);
+    assert_eq!(lone.swim.status().health, 2);
+    let survivor = (2..=30).map(address).find(|host| !suspects(&lone).contains(host)).unwrap();
+    lone.hear_member(survivor.octets()[15], |_| {});
+    for health in [1, 0, 0] {
+        let (target, number) = next_ping(&mut lone);
+        assert_ne!(target, survivor, "another seed");
+        assert!(ask_helpers(&mut lone).contains(&survivor));
+        answer(&mut lone, survivor, kind::NACK, number);
+        fail_probe(&mut lone);
+        assert_eq!(lone.swim.status().health, health);
+    }
 }
 
 /// Silence may be that of a fleet that crashed; an answer that comes late cannot.
@@ -205,6 +251,23 @@ fn a_probe_with_silent_helpers_is_decided_within_its_period() {
         assert_eq!(lone.swim.stats().probes_failed, 1, "{late_us} us late");
         assert!(lone.now.since(begun) <= Duration::from_secs(1) + late.times(2));
     }
+}
+
+/// Confirmations that come late may end a suspicion at once, or tell that its member should have
+/// been told again. Neither means that this node was paused.
+#[test]
+fn a_confirmation_that_comes_late_is_no_pause() {
+    let mut lone = Lone::<8>::among(2..=7);
+    lone.hear_member(2, rumours(&[rumour(7, ALIVE, State::Suspect)]));
+    lone.run_ms(5_500);
+    assert_eq!(lone.state(7), Some(State::Suspect));
+    let before = lone.swim.status().health;
+    for host in 3..=5 {
+        lone.hear_member(host, rumours(&[rumour(7, ALIVE, State::Suspect)]));
+    }
+    lone.wake(Duration::ZERO);
+    assert_eq!(lone.state(7), Some(State::Failed));
+    assert!(lone.swim.status().health <= before.max(2), "{}", lone.swim.status().health);
 }
 
 #[test]
