@@ -33,6 +33,8 @@ usage: fleet [--nodes N] [--scenario NAME] [--period MS] [--seed S] [--hours H] 
                    burst      all start at once through one seed
                    crash      20 crashes, one after the other
                    partition  split into halves for 10 minutes, then heal
+                   partition-tenth   a tenth is split off, likewise
+                   partition-thirds  three parts that do not hear each other, likewise
                    sawtooth   2 -> N -> 2, 20 times, by leaving and by crashing in turn
                    loss       one datagram in twenty is lost, for --hours of virtual time
                    lossy      one in five is lost, and a node crashes meanwhile
@@ -51,7 +53,8 @@ exit status: 0 one view at every point, 1 a rule was broken, 2 usage
 /// Nodes that fit into a few gigabytes.
 const NODES_MAX: usize = 4_000;
 
-/// From here on whole tables are compared once a second instead of after every change.
+/// From here on whole tables are compared once a second instead of after every change, and of
+/// larger fleets less often: a row costs the same at any size.
 const LARGE: usize = 200;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +62,7 @@ enum Kind {
     Idle,
     Burst,
     Crash,
-    Partition,
+    Partition(&'static [usize]),
     Sawtooth,
     Loss,
     Lossy,
@@ -67,11 +70,13 @@ enum Kind {
     HalfConnected,
 }
 
-const KINDS: [(&str, Kind); 9] = [
+const KINDS: [(&str, Kind); 11] = [
     ("idle", Kind::Idle),
     ("burst", Kind::Burst),
     ("crash", Kind::Crash),
-    ("partition", Kind::Partition),
+    ("partition", Kind::Partition(&[5])),
+    ("partition-tenth", Kind::Partition(&[1])),
+    ("partition-thirds", Kind::Partition(&[3, 3])),
     ("sawtooth", Kind::Sawtooth),
     ("loss", Kind::Loss),
     ("lossy", Kind::Lossy),
@@ -155,8 +160,9 @@ fn run(options: &Options) -> ExitCode {
     let started = Instant::now();
     let rules = Rules {
         scan_changes: options.nodes < LARGE,
+        scan_every: SECOND * (options.nodes / LARGE).max(1) as u64,
         // Where nodes are parted, or lose much, failures are what is looked at.
-        no_false_failures: !matches!(options.kind, Kind::Partition | Kind::Lossy),
+        no_false_failures: !matches!(options.kind, Kind::Partition(_) | Kind::Lossy),
         period_ms: options.period_ms,
         ..Rules::default()
     };
@@ -169,7 +175,7 @@ fn run(options: &Options) -> ExitCode {
         Kind::Idle => fleet.idle(),
         Kind::Burst => fleet.burst(),
         Kind::Crash => fleet.crash(),
-        Kind::Partition => fleet.partition(),
+        Kind::Partition(tenths) => fleet.partition(tenths),
         Kind::Sawtooth => fleet.sawtooth(),
         Kind::Loss => fleet.loss(options.hours),
         Kind::Lossy => fleet.lossy(),
@@ -207,11 +213,13 @@ fn title(options: &Options) -> String {
 /// What was counted in all.
 fn summary(world: &World, real: Duration) -> String {
     let totals = &world.totals;
+    let node_s = (totals.node_us / SECOND).max(1);
     format!(
         "\n{} false failures, {} suspicions, {} refutations, {} probes ({} unanswered)\n\
          a node with a fault was taken for dead {} times, and took others for dead {} times\n\
          {} datagrams, {} B, the longest {} B; {} wake-ups, at most {} of a node in a second\n\
-         {:.0} s simulated in {:.1} s; trace {:016x}",
+         {:.0} s simulated in {:.1} s, {:.1} us of processor time for a second of a node; \
+         trace {:016x}",
         totals.false_failures,
         totals.suspicions,
         totals.refutations,
@@ -226,8 +234,15 @@ fn summary(world: &World, real: Duration) -> String {
         totals.wakes_in_second,
         world.now as f64 / SECOND as f64,
         real.as_secs_f64(),
+        processor_time().unwrap_or(real).as_secs_f64() * 1e6 / node_s as f64,
         world.trace.hash(),
     )
+}
+
+/// What this program has used so far, where the system tells.
+fn processor_time() -> Option<Duration> {
+    let text = std::fs::read_to_string("/proc/self/schedstat").ok()?;
+    text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
 }
 
 /// Draws, if there is a chart; and shows a line on the terminal, at most ten times a second,

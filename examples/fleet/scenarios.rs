@@ -5,10 +5,16 @@ use std::fmt::Write;
 use super::harness::{HostId, MS, Micros, Net, SECOND, Scope, Start, Violation, World};
 
 /// How long one view may take after nodes came, at any size, at a period of a second.
-const UP_WITHIN: Micros = 60 * SECOND;
+const UP_WITHIN: Micros = 20 * SECOND;
 
 /// How long it may take until a partition is healed, likewise.
-const HEAL_WITHIN: Micros = 60 * SECOND;
+const HEAL_WITHIN: Micros = 10 * SECOND;
+
+/// How long it may take until what was wrong is over for everybody, likewise.
+const CALM_WITHIN: Micros = 60 * SECOND;
+
+/// Bytes a second that the worst node of an idle fleet may send, IP and UDP headers included.
+const IDLE_BYTES_PER_S: u64 = 118;
 
 /// Crashes that are measured, one after the other.
 const CRASHES: usize = 20;
@@ -83,18 +89,14 @@ impl Fleet {
         Ok(())
     }
 
-    fn traffic(&mut self, phase: &str) -> Result<(), Violation> {
-        let period = u64::from(self.world.rules.period_ms) * MS;
-        self.measure(phase, (120 * SECOND).max(self.nodes as u64 * period))
-    }
-
-    /// Lets a span of time go by, and notes what was sent.
-    fn measure(&mut self, phase: &str, span: Micros) -> Result<(), Violation> {
+    /// Lets a span of time go by, and notes what was sent: by the worst node, bytes a second.
+    fn measure(&mut self, phase: &str, span: Micros) -> Result<u64, Violation> {
         let traffic = self.world.measure_traffic(span)?;
-        let traffic = Some((traffic.worst_bytes_per_s, traffic.mean_bytes_per_s));
+        let worst = traffic.worst_bytes_per_s;
+        let traffic = Some((worst, traffic.mean_bytes_per_s));
         let phase = phase.into();
         self.table.rows.push(Row { phase, nodes: self.nodes, one_view: None, traffic });
-        Ok(())
+        Ok(worst)
     }
 
     fn form(&mut self) -> Result<(), Violation> {
@@ -106,7 +108,12 @@ impl Fleet {
 
     pub(crate) fn idle(&mut self) -> Result<(), Violation> {
         self.form()?;
-        self.traffic("idle")
+        let period = u64::from(self.world.rules.period_ms) * MS;
+        let worst = self.measure("idle", (120 * SECOND).max(self.nodes as u64 * period))?;
+        if worst > IDLE_BYTES_PER_S && period >= SECOND {
+            return Err(Violation(format!("a node sends {worst} B/s idle")));
+        }
+        Ok(())
     }
 
     pub(crate) fn burst(&mut self) -> Result<(), Violation> {
@@ -136,20 +143,24 @@ impl Fleet {
         Ok(())
     }
 
-    pub(crate) fn partition(&mut self) -> Result<(), Violation> {
+    /// Splits parts of so many tenths of the fleet off the rest and each other.
+    pub(crate) fn partition(&mut self, tenths: &[usize]) -> Result<(), Violation> {
         self.form()?;
-        for host in self.nodes.div_ceil(2)..self.nodes {
-            self.world.net.set_group(host, 1);
+        let mut end = self.nodes;
+        for (part, tenths) in (1..).zip(tenths) {
+            let first = end - (self.nodes * tenths / 10).max(1);
+            (first..end).for_each(|host| self.world.net.set_group(host, part));
+            (0..part).for_each(|other| self.world.net.split(other, part));
+            end = first;
         }
-        self.world.net.split(0, 1);
         let from = self.world.now;
-        self.world.settle("two sides", Scope::Group, 600 * SECOND)?;
-        self.table.view("split: each side agrees", self.nodes, self.world.now - from);
+        self.world.settle("the parts", Scope::Group, 600 * SECOND)?;
+        self.table.view("split: each part agrees", self.nodes, self.world.now - from);
         self.world.run_until(from + 600 * SECOND, |_| false)?;
         self.world.net.heal();
         let from = self.world.now;
         self.settle("healed", from, self.scaled(HEAL_WITHIN))?;
-        self.world.settle_quiet("calm again", Scope::Cluster, self.scaled(HEAL_WITHIN))?;
+        self.world.settle_quiet("calm again", Scope::Cluster, self.scaled(CALM_WITHIN))?;
         self.table.view("no suspect left", self.nodes, self.world.now - from);
         self.world.stay("after the partition", Scope::Cluster, 30 * SECOND)
     }
@@ -170,7 +181,7 @@ impl Fleet {
         let host = self.any_but_the_seed();
         let from = self.world.now;
         self.stop(host);
-        self.settle("a crash is known", from, self.scaled(UP_WITHIN))?;
+        self.settle("a crash is known", from, self.scaled(CALM_WITHIN))?;
         let from = self.world.now;
         self.world.start(host, &Start::with_seeds(&[0]));
         self.settle("it is back", from, self.scaled(UP_WITHIN))?;
@@ -219,7 +230,7 @@ impl Fleet {
     /// What was wrong is over: how long until nobody is suspected any more.
     fn calm_again(&mut self) -> Result<(), Violation> {
         let from = self.world.now;
-        self.world.settle_quiet("calm again", Scope::Cluster, self.scaled(UP_WITHIN))?;
+        self.world.settle_quiet("calm again", Scope::Cluster, self.scaled(CALM_WITHIN))?;
         self.table.view("no suspect left", self.nodes, self.world.now - from);
         self.world.stay("at rest", Scope::Cluster, self.scaled(30 * SECOND))
     }

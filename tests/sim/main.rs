@@ -10,7 +10,7 @@ mod scenarios;
 
 use std::io::Write;
 
-use runner::{Scenario, check, replay};
+use runner::{Scenario, check, replay, say};
 use scenarios::{churn, faulty, hostile, network, numbers, tables, upgrade};
 
 /// Runs at N = 50 without a violation that CI owes.
@@ -24,6 +24,7 @@ const OTHERS: &[Scenario] = &[
     numbers::BURST,
     numbers::CRASH,
     numbers::PARTITION,
+    numbers::SURVIVORS,
 ];
 
 /// Same seed, same trace, byte for byte; and the entry for replaying a failure.
@@ -72,10 +73,16 @@ macro_rules! scenario_tests {
         $(
             #[test]
             fn $test() {
-                check(&$scenario);
+                scenario(stringify!($test), &$scenario);
             }
         )*
     };
+}
+
+/// Runs a scenario, and says how long everything took.
+fn scenario(test: &str, scenario: &Scenario) {
+    let results = check(scenario);
+    say(&format!("scenario/{test}"), &results.times());
 }
 
 scenario_tests! {
@@ -84,6 +91,7 @@ scenario_tests! {
     restart: churn::RESTART;
     clock_backwards: churn::CLOCK_BACKWARDS;
     epoch_zero: churn::EPOCH_ZERO;
+    clock_drift: churn::CLOCK_DRIFT;
     leave: churn::LEAVE;
     pause: churn::PAUSE;
     sawtooth: churn::SAWTOOTH;
@@ -94,6 +102,7 @@ scenario_tests! {
     damaged: network::DAMAGED;
     partition: network::PARTITION;
     partition_tenth: network::PARTITION_TENTH;
+    partition_thirds: network::PARTITION_THIRDS;
     one_way: network::ONE_WAY;
     bridge: network::BRIDGE;
     flapping: network::FLAPPING;
@@ -127,6 +136,11 @@ fn numbers_burst() {
 #[test]
 fn numbers_partition_at_100() {
     numbers::partition_at_100();
+}
+
+#[test]
+fn numbers_survivors() {
+    numbers::survivors();
 }
 
 #[test]

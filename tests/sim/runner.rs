@@ -1,15 +1,17 @@
-//! Runs scenarios over seeds on all cores, and says how to replay what failed.
+//! Runs scenarios over seeds on all cores, shows how far that is, and says how to replay what
+//! failed.
 //!
 //! Environment: `SIM_SEEDS` runs so many seeds of each scenario instead of its own number,
-//! `SIM_FIRST_SEED` begins elsewhere than at 1. For one run: `SIM_SCENARIO`, `SIM_SEED`,
-//! `SIM_NODES`, and `SIM_TRACE=1` for the end of the trace, `SIM_TRACE=all` for all of it.
+//! `SIM_FIRST_SEED` begins elsewhere than at 1: `make sim` runs thousands. For one run:
+//! `SIM_SCENARIO`, `SIM_SEED`, `SIM_NODES`, and `SIM_TRACE=1` for the end of the trace,
+//! `SIM_TRACE=all` for all of it.
 
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::harness::view::Totals;
 use crate::harness::{Violation, World};
@@ -70,6 +72,21 @@ impl Results {
         values[at.clamp(1, values.len()) - 1]
     }
 
+    /// How long each thing took: the median, and the most of so many measurements.
+    pub(crate) fn times(&self) -> String {
+        let mut out = String::new();
+        for name in self.figures.keys() {
+            let Some(what) = name.strip_suffix("_ms") else { continue };
+            let what = what.strip_suffix("_one_view").unwrap_or(what).replace('_', " ");
+            let second = |share| self.quantile(name, share) as f64 / 1e3;
+            let comma = if out.is_empty() { "" } else { "; " };
+            let (median, worst) = (second(0.5), second(1.0));
+            out += &format!("{comma}{what} {median:.1} s, worst {worst:.1} s");
+        }
+        let runs = self.reports.len();
+        if out.is_empty() { format!("{runs} runs") } else { format!("{out}; {runs} runs") }
+    }
+
     /// A sum over all runs.
     pub(crate) fn sum(&self, of: impl Fn(&Totals) -> u64) -> u64 {
         self.reports.iter().map(|report| of(&report.totals)).sum()
@@ -104,6 +121,7 @@ pub(crate) fn check(scenario: &Scenario) -> Results {
     let next = AtomicU64::new(first);
     let reports = Mutex::new(BTreeMap::new());
     let failure = Mutex::new(None);
+    let progress = Mutex::new(Instant::now());
     let worker = || {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
@@ -112,7 +130,10 @@ pub(crate) fn check(scenario: &Scenario) -> Results {
             }
             match run_one(scenario, Params { seed, nodes }) {
                 Ok(report) => {
-                    reports.lock().expect("no worker panics").insert(seed, report);
+                    let mut reports = reports.lock().expect("no worker panics");
+                    reports.insert(seed, report);
+                    RUNS.fetch_add(1, Ordering::Relaxed);
+                    show(scenario, reports.len(), seeds, &progress);
                 }
                 Err(violation) => {
                     let mut failure = failure.lock().expect("no worker panics");
@@ -153,23 +174,35 @@ fn gather(reports: Vec<Report>) -> Results {
     Results { figures, reports }
 }
 
+/// Runs without a violation, of all scenarios.
+static RUNS: AtomicU64 = AtomicU64::new(0);
+
+/// Now and then a line past the harness that keeps the output of tests.
+fn show(scenario: &Scenario, done: usize, seeds: u64, last: &Mutex<Instant>) {
+    const PAUSE: Duration = Duration::from_secs(10);
+    let mut last = last.lock().expect("no worker panics");
+    if last.elapsed() < PAUSE {
+        return;
+    }
+    *last = Instant::now();
+    let (name, runs) = (scenario.name, RUNS.load(Ordering::Relaxed));
+    // A line that cannot be written is not missed.
+    let _ = writeln!(std::io::stderr(), "{name}: {done} of {seeds} seeds; {runs} runs in all");
+}
+
 /// The violation, how to replay it, and the smallest fleet that shows one with the same seed.
 fn explain(scenario: &Scenario, params: Params, violation: &Violation) -> String {
     let Params { seed, nodes } = params;
-    let command = |nodes: usize| {
-        format!(
-            "SIM_SCENARIO={} SIM_SEED={seed} SIM_NODES={nodes} SIM_TRACE=1 \
-             cargo test --profile sim --test sim replay -- --nocapture",
-            scenario.name
-        )
-    };
-    let mut text =
-        format!("{}, seed {seed}: {violation}\nreplay: {}", scenario.name, command(nodes));
+    let name = scenario.name;
+    let mut text = format!(
+        "{name}, seed {seed}: {violation}\nreplay: SIM_SCENARIO={name} SIM_SEED={seed} \
+         SIM_NODES={nodes} SIM_TRACE=1 cargo test --profile sim --test sim replay -- --nocapture"
+    );
     let smaller = [5, 8, 13, 20, 30].into_iter().filter(|&fewer| fewer < nodes);
     for fewer in smaller {
         if let Err(small) = run_one(scenario, Params { seed, nodes: fewer }) {
-            let small = small.0.lines().next().unwrap_or_default().to_owned();
-            text += &format!("\nwith fewer nodes: {small}\nreplay: {}", command(fewer));
+            let small = small.0.lines().next().unwrap_or_default();
+            text += &format!("\nwith SIM_NODES={fewer} instead: {small}");
             break;
         }
     }
@@ -178,7 +211,8 @@ fn explain(scenario: &Scenario, params: Params, violation: &Violation) -> String
 
 fn print_results(name: &str, nodes: usize, results: &Results, real_s: f64) {
     let seeds = results.reports.len();
-    println!("{name}: N = {nodes}, {seeds} seeds, no violation, {real_s:.1} s");
+    let runs = RUNS.load(Ordering::Relaxed);
+    println!("{name}: N = {nodes}, {seeds} seeds, no violation, {real_s:.1} s; {runs} runs in all");
     for (figure, values) in &results.figures {
         let (median, p95) = (results.quantile(figure, 0.5), results.quantile(figure, 0.95));
         let worst = values.last().copied().unwrap_or(0);

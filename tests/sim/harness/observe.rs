@@ -31,8 +31,11 @@ const WINDOW_PERIODS: u64 = 10;
 const DATAGRAMS_PER_PERIOD: u64 = 80;
 
 /// And once in a window for every host: a challenge, a hello, a page and the details, in both
-/// roles.
+/// roles; and the whole table, page by page, as a joiner reads it.
 const DATAGRAMS_PER_HOST: u64 = 8;
+
+/// Rows that fit a page at least: of IPv6.
+const ROWS_PER_PAGE: u64 = 37;
 
 /// How long an address may be taken for alive anew after its node began to leave.
 const LEFT_IS_KNOWN: u64 = 60 * SECOND;
@@ -164,7 +167,8 @@ impl World {
         let sent = meter.datagrams_in_window;
         self.totals.datagrams_in_window = self.totals.datagrams_in_window.max(sent);
         let hosts = self.hosts.len() as u64;
-        let bound = WINDOW_PERIODS * DATAGRAMS_PER_PERIOD + hosts * DATAGRAMS_PER_HOST;
+        let per_host = DATAGRAMS_PER_HOST + hosts / ROWS_PER_PAGE;
+        let bound = WINDOW_PERIODS * DATAGRAMS_PER_PERIOD + hosts * per_host;
         if sent > bound && self.rules.lifeguard {
             self.fail(process, format!("it sends without end: more than {bound} in 10 periods"));
         }
@@ -405,9 +409,13 @@ impl World {
 
     /// Digests are equal exactly if views are.
     fn compare_digest(&mut self, process: ProcessId, digest: u32, view: u64) {
+        self.forget_view(process);
+        let Process { cluster, .. } = self.processes[process];
         self.processes[process].digest = digest;
         self.processes[process].view = view;
-        let cluster = self.processes[process].cluster;
+        if self.digests.add(cluster, digest, view) {
+            return;
+        }
         let other = self.processes.iter().find(|other| {
             other.node.is_some()
                 && other.cluster == cluster
@@ -422,6 +430,14 @@ impl World {
                 "different digests for equal"
             };
             self.fail(process, format!("{equal} views as n{other}: {digest:08x}, {theirs:08x}"));
+        }
+    }
+
+    /// What a node's digest and view were does not count any more.
+    pub(crate) fn forget_view(&mut self, process: ProcessId) {
+        let Process { cluster, digest, view, .. } = self.processes[process];
+        if view != 0 {
+            self.digests.remove(cluster, digest, view);
         }
     }
 }

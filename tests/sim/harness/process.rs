@@ -68,6 +68,8 @@ impl Slow {
     }
 }
 
+const MILLION: u128 = 1_000_000;
+
 /// What was counted about a process.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Meter {
@@ -108,6 +110,8 @@ pub(crate) struct Process {
     pub(crate) started: Micros,
     /// What its monotonic clock showed when it started.
     pub(crate) clock_start: Micros,
+    /// How much faster than true time that clock runs, in millionths.
+    pub(crate) drift_ppm: i64,
     pub(crate) wake_at: Option<Micros>,
     pub(crate) wake_token: u64,
     /// Every incarnation that it gave itself, in order.
@@ -136,6 +140,18 @@ impl Process {
 
     /// What its monotonic clock shows.
     pub(crate) fn clock(&self, now: Micros) -> Micros {
-        now - self.started + self.clock_start
+        let true_us = now - self.started;
+        self.clock_start + (u128::from(true_us) * self.rate() / MILLION) as Micros
+    }
+
+    /// When its monotonic clock shows this, or just did.
+    pub(crate) fn when(&self, clock: Micros) -> Micros {
+        let shown_us = u128::from(clock.saturating_sub(self.clock_start));
+        self.started + (shown_us * MILLION).div_ceil(self.rate()) as Micros
+    }
+
+    /// What its clock advances in a million of true time.
+    fn rate(&self) -> u128 {
+        MILLION.saturating_add_signed(self.drift_ppm.into())
     }
 }

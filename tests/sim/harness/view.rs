@@ -22,6 +22,8 @@ pub(crate) enum Scope {
 /// Sums over all nodes of a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Totals {
+    /// Virtual time of all nodes together, microseconds.
+    pub(crate) node_us: u64,
     pub(crate) datagrams: u64,
     pub(crate) bytes: u64,
     /// The longest datagram.

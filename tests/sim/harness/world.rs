@@ -1,28 +1,24 @@
-//! Virtual time, the queue of what happens next, starting and stopping of nodes.
+//! Virtual time, and what a node's driver does in it.
 
 use std::cell::Cell;
-use std::cmp::Ordering;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 
 use midge::limits::MTU_BYTES;
 use midge::rng::Rng;
-use midge::{Address, Config, Event, Incarnation, Instant, Reject};
+use midge::{Address, Event, Instant, Reject};
 
 use super::dialect::Heard;
-use super::faulty::{Fault, Faulty};
+use super::digests::Digests;
 use super::hostile::Recording;
-use super::later::{Build, Later};
-use super::machine::{self, Capacity};
+use super::machine::Capacity;
 use super::net::{Net, between};
-use super::process::{Host, HostId, Meter, Process, ProcessId, SOCKET_DATAGRAMS, Slow};
+use super::process::{Host, HostId, Process, ProcessId, SOCKET_DATAGRAMS};
+use super::queue::{Queue, What};
 use super::trace::{Detail, Trace, words};
 use super::view::Totals;
 use super::{Micros, SECOND};
-
-/// Unix time at the start of every run, milliseconds.
-const UNIX_START_MS: u64 = 1_750_000_000_000;
 
 /// The port of every node.
 pub(crate) const PORT: u16 = 6434;
@@ -61,6 +57,8 @@ pub(crate) struct Rules {
     pub(crate) scan_every: Micros,
     /// Compare the whole table after every step that changed it.
     pub(crate) scan_changes: bool,
+    /// How much faster or slower than true time a monotonic clock may run, in millionths.
+    pub(crate) drift_ppm: u32,
 }
 
 impl Default for Rules {
@@ -74,82 +72,8 @@ impl Default for Rules {
             hostile: false,
             scan_every: SECOND,
             scan_changes: true,
+            drift_ppm: 0,
         }
-    }
-}
-
-/// What a node takes for its epoch.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Epoch {
-    /// The wall clock.
-    Clock,
-    /// A wall clock that is behind by so many milliseconds.
-    Behind(u64),
-    /// It has no clock.
-    Zero,
-}
-
-/// How a node is started.
-#[derive(Clone, Debug)]
-pub(crate) struct Start {
-    pub(crate) cluster: u8,
-    pub(crate) seeds: Vec<HostId>,
-    pub(crate) epoch: Epoch,
-    /// `None`: as the rules say.
-    pub(crate) capacity: Option<Capacity>,
-    /// A node that breaks a rule on purpose.
-    pub(crate) fault: Option<Fault>,
-    /// The program that it runs.
-    pub(crate) build: Build,
-}
-
-impl Start {
-    /// A node of the first cluster with these seeds.
-    pub(crate) fn with_seeds(seeds: &[HostId]) -> Self {
-        Self {
-            cluster: 0,
-            seeds: seeds.to_vec(),
-            epoch: Epoch::Clock,
-            capacity: None,
-            fault: None,
-            build: Build::This,
-        }
-    }
-}
-
-enum What {
-    /// A datagram arrives at a host.
-    Arrive { host: HostId, from: Address, bytes: Vec<u8> },
-    /// A slow process reads a datagram.
-    Read { process: ProcessId, from: Address, bytes: Vec<u8> },
-    /// A process wakes up, unless its token has changed.
-    Wake { process: ProcessId, token: u64 },
-}
-
-struct Item {
-    at: Micros,
-    sequence: u64,
-    what: What,
-}
-
-impl PartialEq for Item {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Item {}
-
-impl PartialOrd for Item {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Item {
-    /// The heap gives the greatest first: so the earliest is the greatest.
-    fn cmp(&self, other: &Self) -> Ordering {
-        (other.at, other.sequence).cmp(&(self.at, self.sequence))
     }
 }
 
@@ -176,9 +100,12 @@ pub(crate) struct World {
     /// Told now and then how far the run is: a person may be watching.
     pub(crate) watcher: Option<Watcher>,
     next_watch: Micros,
-    queue: BinaryHeap<Item>,
-    sequence: u64,
-    spare: Vec<Vec<u8>>,
+    /// Which digest each view has, of those that nodes have now.
+    pub(crate) digests: Digests,
+    /// Processes that run.
+    pub(crate) running: u64,
+    queue: Queue,
+    pub(crate) spare: Vec<Vec<u8>>,
     buffer: Box<[u8; MTU_BYTES]>,
 }
 
@@ -201,8 +128,9 @@ impl World {
             violation: None,
             watcher: None,
             next_watch: 0,
-            queue: BinaryHeap::new(),
-            sequence: 0,
+            digests: Digests::default(),
+            running: 0,
+            queue: Queue::default(),
             spare: Vec::new(),
             buffer: Box::new([0; MTU_BYTES]),
         }
@@ -237,177 +165,8 @@ impl World {
         between(&mut self.rng, low, high)
     }
 
-    /// Starts a node on a host, and hands it its seeds.
-    pub(crate) fn start(&mut self, host: HostId, start: &Start) -> ProcessId {
-        let process = self.processes.len();
-        let unix_ms = UNIX_START_MS + self.now / 1_000;
-        let epoch = match start.epoch {
-            Epoch::Clock => unix_ms,
-            Epoch::Behind(ms) => unix_ms.saturating_sub(ms),
-            Epoch::Zero => 0,
-        };
-        let name = format!("n{host}");
-        let mut config = Config::new(&name, self.address(host));
-        config.cluster = CLUSTERS[usize::from(start.cluster)];
-        config.id = self.rng.next() | 1;
-        config.epoch = epoch;
-        config.lifeguard = self.rules.lifeguard;
-        config.period_ms = self.rules.period_ms;
-        let mut entropy = [0; 32];
-        for chunk in entropy.chunks_exact_mut(8) {
-            chunk.copy_from_slice(&self.rng.next().to_le_bytes());
-        }
-        let node_seed = self.rng.next();
-        // A monotonic clock starts anywhere, and right at its start too.
-        let clock_start = if self.rng.below(2) == 0 { 0 } else { self.between(0, 1 << 50) };
-        let capacity = start.capacity.unwrap_or(self.rules.capacity);
-        let mut node = machine::take(capacity);
-        if let Some(fault) = start.fault {
-            node = Box::new(Faulty::new(node, fault));
-        }
-        if start.build != Build::This {
-            node = Box::new(Later::new(node, start.build, Rc::clone(&self.heard_later)));
-        }
-        node.init(&config, entropy, node_seed, Instant::from_micros(clock_start))
-            .expect("the simulator's configuration is valid");
-        self.processes.push(Process {
-            host,
-            address: config.advertise,
-            cluster: start.cluster,
-            capacity,
-            node: Some(node),
-            leaving: false,
-            paused: false,
-            exempt: false,
-            partial: false,
-            faulty: start.fault.is_some(),
-            build: start.build,
-            slow: None,
-            inbox: VecDeque::new(),
-            started: self.now,
-            clock_start,
-            wake_at: None,
-            wake_token: 0,
-            own: Vec::new(),
-            seen: Vec::new(),
-            live_sum: 0,
-            suspects: 0,
-            next_scan: 0,
-            digest: 0,
-            view: 0,
-            meter: Meter::default(),
-        });
-        self.hosts[host].running.push(process);
-        self.hosts[host].clusters |= 1 << start.cluster;
-        self.note_start(process, epoch);
-        for &seed in &start.seeds {
-            self.join(process, seed);
-        }
-        self.after(process, None);
-        process
-    }
-
-    fn note_start(&mut self, process: ProcessId, epoch: u64) {
-        let host = self.processes[process].host;
-        self.trace.number(self.now);
-        self.trace.number(host as u64);
-        self.trace.line(self.now, [host; 2], |out| {
-            fmt::Write::write_fmt(out, format_args!("n{host} starts (p{process}, epoch {epoch})"))
-        });
-        let own = Incarnation { epoch, refutation: 0 };
-        self.processes[process].own.push(own);
-        self.hosts[host].incarnation = self.hosts[host].incarnation.max(own);
-        self.see_own(process);
-        self.changed = true;
-    }
-
-    /// Tells a node to join through a host.
-    pub(crate) fn join(&mut self, process: ProcessId, seed: HostId) {
-        let seed = self.address(seed);
-        let now = self.clock(process);
-        if let Some(node) = &mut self.processes[process].node {
-            node.join(now, seed).expect("a host's address is usable and few are given");
-        }
-        self.after(process, None);
-    }
-
-    /// Tells a node to leave; it stops when it has.
-    pub(crate) fn leave(&mut self, process: ProcessId) {
-        let now = self.clock(process);
-        let Process { host, ref own, .. } = self.processes[process];
-        let epoch = own.last().map_or(0, |own| own.epoch);
-        self.hosts[host].left.push((epoch, self.now));
-        self.processes[process].leaving = true;
-        self.changed = true;
-        self.trace.line(self.now, [host; 2], |out| {
-            fmt::Write::write_fmt(out, format_args!("n{host} is told to leave"))
-        });
-        if let Some(node) = &mut self.processes[process].node {
-            node.leave(now);
-        }
-        self.after(process, None);
-    }
-
-    /// Changes a node's tags.
-    pub(crate) fn set_tags(&mut self, process: ProcessId, tags: &str) {
-        let now = self.clock(process);
-        if let Some(node) = &mut self.processes[process].node {
-            node.set_tags(now, tags).expect("the simulator's tags are valid");
-        }
-        self.after(process, None);
-    }
-
-    /// Ends a process without a word, as a crash and as its exit after leaving.
-    pub(crate) fn stop(&mut self, process: ProcessId) {
-        let Process { host, capacity, faulty, build, .. } = self.processes[process];
-        let Some(node) = self.processes[process].node.take() else { return };
-        self.totals.add(&node.stats());
-        if !faulty && build == Build::This {
-            machine::put(capacity, node);
-        }
-        self.hosts[host].running.retain(|&p| p != process);
-        self.processes[process].seen = Vec::new();
-        self.processes[process].inbox = VecDeque::new();
-        self.changed = true;
-        self.trace.number(self.now);
-        self.trace.line(self.now, [host; 2], |out| {
-            fmt::Write::write_fmt(out, format_args!("n{host} stops (p{process})"))
-        });
-    }
-
-    /// Stops a process as SIGSTOP does: its socket fills meanwhile.
-    pub(crate) fn pause(&mut self, process: ProcessId) {
-        self.processes[process].paused = true;
-        self.processes[process].exempt = true;
-        self.processes[process].wake_token += 1;
-        self.processes[process].wake_at = None;
-        self.changed = true;
-    }
-
-    /// Lets it go on: it gets everything at once, and wakes up before or after.
-    pub(crate) fn resume(&mut self, process: ProcessId) {
-        self.processes[process].paused = false;
-        self.changed = true;
-        let wake_first = self.rng.below(2) == 0;
-        if wake_first {
-            self.wake(process);
-        }
-        while let Some((from, bytes)) = self.processes[process].inbox.pop_front() {
-            self.deliver(process, from, &bytes);
-            self.spare.push(bytes);
-        }
-        if !wake_first {
-            self.wake(process);
-        }
-    }
-
-    /// Makes a process read its packets 5 to 20 s late, half of the time.
-    pub(crate) fn slow_down(&mut self, process: ProcessId) {
-        self.processes[process].exempt = true;
-        self.processes[process].slow = Some(Slow { phase_end: self.now, ..Slow::default() });
-    }
-
-    fn clock(&self, process: ProcessId) -> Instant {
+    /// What the monotonic clock of a process shows.
+    pub(crate) fn clock(&self, process: ProcessId) -> Instant {
         Instant::from_micros(self.processes[process].clock(self.now))
     }
 
@@ -416,12 +175,7 @@ impl World {
         let mut copy = self.spare.pop().unwrap_or_default();
         copy.clear();
         copy.extend_from_slice(bytes);
-        self.push(at, What::Arrive { host, from, bytes: copy });
-    }
-
-    fn push(&mut self, at: Micros, what: What) {
-        self.sequence += 1;
-        self.queue.push(Item { at, sequence: self.sequence, what });
+        self.queue.push(at, What::Arrive { host, from, bytes: copy });
     }
 
     /// Runs until `deadline`, or until `done` says so after a step. Says whether it did.
@@ -433,10 +187,9 @@ impl World {
         if done(self) {
             return Ok(true);
         }
-        while self.queue.peek().is_some_and(|item| item.at <= deadline) {
-            let Some(item) = self.queue.pop() else { break };
-            self.now = self.now.max(item.at);
-            self.happen(item.what);
+        while let Some((at, what)) = self.queue.pop(deadline) {
+            self.pass(at);
+            self.happen(what);
             self.watch();
             if let Some(violation) = self.violation.take() {
                 return Err(violation);
@@ -445,8 +198,15 @@ impl World {
                 return Ok(true);
             }
         }
-        self.now = self.now.max(deadline);
+        self.pass(deadline);
         self.violation.take().map_or(Ok(false), Err)
+    }
+
+    /// It is now so late, if it was not already.
+    fn pass(&mut self, at: Micros) {
+        let now = self.now.max(at);
+        self.totals.node_us += (now - self.now) * self.running;
+        self.now = now;
     }
 
     /// Runs for a span.
@@ -499,14 +259,14 @@ impl World {
             None => 0,
         };
         if delay > 0 {
-            self.push(self.now + delay, What::Read { process, from, bytes });
+            self.queue.push(self.now + delay, What::Read { process, from, bytes });
         } else {
             self.deliver(process, from, &bytes);
             self.spare.push(bytes);
         }
     }
 
-    fn deliver(&mut self, process: ProcessId, from: Address, bytes: &[u8]) {
+    pub(crate) fn deliver(&mut self, process: ProcessId, from: Address, bytes: &[u8]) {
         let now = self.clock(process);
         let Some(node) = &mut self.processes[process].node else { return };
         let outcome = node.handle_datagram(now, from, bytes);
@@ -525,7 +285,7 @@ impl World {
         self.after(process, unproven.then_some((from, bytes.len())));
     }
 
-    fn wake(&mut self, process: ProcessId) {
+    pub(crate) fn wake(&mut self, process: ProcessId) {
         let now = self.clock(process);
         let Some(node) = &mut self.processes[process].node else { return };
         node.handle_timeout(now);
@@ -538,7 +298,7 @@ impl World {
     }
 
     /// What a driver does after each call: datagrams, events, then the deadline.
-    fn after(&mut self, process: ProcessId, unproven: Option<(Address, usize)>) {
+    pub(crate) fn after(&mut self, process: ProcessId, unproven: Option<(Address, usize)>) {
         let now = self.clock(process);
         let mut sent = 0;
         let mut answered_bytes = 0;
@@ -585,10 +345,7 @@ impl World {
         if reader.paused {
             return;
         }
-        let clock = reader.clock(self.now);
-        let at = node
-            .poll_timeout()
-            .map(|due| self.now.saturating_add(due.as_micros().saturating_sub(clock)).min(1 << 60));
+        let at = node.poll_timeout().map(|due| reader.when(due.as_micros()).max(self.now));
         if at == reader.wake_at {
             return;
         }
@@ -598,7 +355,7 @@ impl World {
         if let Some(at) = at {
             // A process is scheduled late, never early.
             let late = u64::from(self.rng.below(LATE_US + 1));
-            self.push(at + late, What::Wake { process, token });
+            self.queue.push(at + late, What::Wake { process, token });
         }
     }
 }

@@ -94,6 +94,30 @@ fn restarts(params: Params, epoch: Epoch) -> Outcome {
     report.close(world)
 }
 
+/// Monotonic clocks that run up to 2% too fast or too slow: nobody is suspected for that, and all
+/// is found out as ever.
+pub(crate) const CLOCK_DRIFT: Scenario =
+    Scenario { name: "clock_drift", seeds: 12, nodes: 50, run: clock_drift };
+
+fn clock_drift(params: Params) -> Outcome {
+    let mut world = formed(params, Rules { drift_ppm: 20_000, ..Rules::default() })?;
+    let mut report = Report::default();
+    let count = fleet_size(params);
+    world.stay("clocks drift", Scope::Cluster, 120 * SECOND)?;
+    if world.totals.suspicions > 0 {
+        return Err(Violation("a node was suspected because its clock drifts".into()));
+    }
+    for host in pick(&mut world, count, 3) {
+        stop(&mut world, host);
+        let known = world.settle("crash", Scope::Cluster, CRASH_WITHIN)?;
+        report.figure("known_to_all_ms", ms(known));
+        world.start(host, &Start::with_seeds(&[0]));
+        report.figure("back_one_view_ms", ms(world.settle("back", Scope::Cluster, JOIN_WITHIN)?));
+    }
+    world.stay("after all", Scope::Cluster, 30 * SECOND)?;
+    report.close(world)
+}
+
 /// Ten leave at once; none of them is ever taken for failed; they come back later.
 pub(crate) const LEAVE: Scenario = Scenario { name: "leave", seeds: 14, nodes: 50, run: leave };
 
@@ -151,10 +175,9 @@ fn pause(params: Params) -> Outcome {
 pub(crate) const SAWTOOTH: Scenario =
     Scenario { name: "sawtooth", seeds: 9, nodes: 50, run: sawtooth };
 
-/// How long two nodes may take to see that 48 others are gone. They probe them one by one, and as
-/// nobody answers they take themselves for slow: 8 times slower than the period at worst, and
-/// suspicions last 8 times their maximum of 10 s.
-const ALONE_WITHIN: u64 = (48 * 8 + 82) * SECOND;
+/// How long two nodes may take to see that 48 others are gone: see
+/// [`SURVIVORS_WITHIN`](super::numbers::SURVIVORS_WITHIN).
+const ALONE_WITHIN: u64 = super::numbers::SURVIVORS_WITHIN;
 
 fn sawtooth(params: Params) -> Outcome {
     let mut world = empty(params, Rules::default());

@@ -83,7 +83,7 @@ pub(crate) const PARTITION: Scenario =
     Scenario { name: "partition", seeds: 14, nodes: 50, run: partition };
 
 fn partition(params: Params) -> Outcome {
-    partitioned(params, 2, 60 * SECOND)
+    partitioned(params, &[5], 60 * SECOND)
 }
 
 /// A tenth from the rest.
@@ -91,20 +91,32 @@ pub(crate) const PARTITION_TENTH: Scenario =
     Scenario { name: "partition_tenth", seeds: 12, nodes: 50, run: partition_tenth };
 
 fn partition_tenth(params: Params) -> Outcome {
-    partitioned(params, 10, 60 * SECOND)
+    partitioned(params, &[1], 60 * SECOND)
 }
 
-/// Splits one part in `share` off, for a span of time, and heals. Within the parts nobody may
-/// fail; how long each part takes to see that the other is gone is noted only if it ends in time.
-pub(crate) fn partitioned(params: Params, share: usize, span: Micros) -> Outcome {
+/// Three parts, none of which hears another.
+pub(crate) const PARTITION_THIRDS: Scenario =
+    Scenario { name: "partition_thirds", seeds: 12, nodes: 50, run: partition_thirds };
+
+fn partition_thirds(params: Params) -> Outcome {
+    partitioned(params, &[3, 3], 60 * SECOND)
+}
+
+/// Splits parts of so many tenths of the fleet off the rest and each other, for a span of time,
+/// and heals. How long the parts take to see that the others are gone is noted only if it ends in
+/// time.
+pub(crate) fn partitioned(params: Params, tenths: &[usize], span: Micros) -> Outcome {
     let rules = Rules { no_false_failures: false, ..Rules::default() };
     let mut world = formed(params, rules)?;
     let mut report = Report::default();
     let count = fleet_size(params);
-    for host in pick(&mut world, count, (count / share).max(1)) {
-        world.net.set_group(host, 1);
+    let mut hosts = pick(&mut world, count, count);
+    for (part, tenths) in (1..).zip(tenths) {
+        for host in hosts.drain(..(count * tenths / 10).max(1)) {
+            world.net.set_group(host, part);
+        }
+        (0..part).for_each(|other| world.net.split(other, part));
     }
-    world.net.split(0, 1);
     world.run_for(span)?;
     if world.agreed(Scope::Group) {
         report.figure("sides_agreed", 1);

@@ -4,7 +4,7 @@
 use super::{
     HEAL_WITHIN, JOIN_WITHIN, empty, fleet_size, formed, ms, network, on, pick, start_all,
 };
-use crate::harness::{MS, Rules, SECOND, Scope};
+use crate::harness::{MS, Micros, Rules, SECOND, Scope};
 use crate::runner::{Outcome, Params, Report, Scenario, check, say};
 
 /// Bytes a second that the worst node of an idle fleet may send, IP and UDP headers included.
@@ -98,12 +98,41 @@ fn crash_run(params: Params) -> Outcome {
     report.close(world)
 }
 
+/// All but two of 60 crash at once.
+pub(crate) const SURVIVORS: Scenario =
+    Scenario { name: "numbers_survivors", seeds: 24, nodes: 60, run: survivors_run };
+
+/// How long two nodes may take to see that 58 others are gone: in each period each of them finds
+/// one or more to be silent, and what they suspect ends after 6 or 11 s.
+pub(crate) const SURVIVORS_WITHIN: Micros = 90 * SECOND;
+
+/// See [`SURVIVORS`].
+pub(crate) fn survivors() {
+    let results = check(&SURVIVORS);
+    let at = |share| seconds(results.quantile("known_to_both_ms", share));
+    let (median, worst) = (at(0.5), at(1.0));
+    say("numbers_survivors", &format!("{median:.0} s, worst {worst:.0} s of {}", SURVIVORS.seeds));
+}
+
+fn survivors_run(params: Params) -> Outcome {
+    let mut world = formed(params, Rules::default())?;
+    let mut report = Report::default();
+    for host in 2..fleet_size(params) {
+        let process = on(&world, host);
+        world.stop(process);
+    }
+    let known = world.settle("all but two crash", Scope::Cluster, SURVIVORS_WITHIN)?;
+    report.figure("known_to_both_ms", ms(known));
+    world.stay("the two that are left", Scope::Cluster, 30 * SECOND)?;
+    report.close(world)
+}
+
 /// A partition of 100 into halves for 10 minutes: one view again in less than 10 s.
 pub(crate) const PARTITION: Scenario = Scenario {
     name: "numbers_partition",
     seeds: 3,
     nodes: 100,
-    run: |params| network::partitioned(params, 2, 600 * SECOND),
+    run: |params| network::partitioned(params, &[5], 600 * SECOND),
 };
 
 /// See [`PARTITION`].
