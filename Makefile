@@ -72,7 +72,7 @@ bench: ## how long real processes take to agree and to notice a crash; the API b
 	@.ci/setup base
 	cargo bench --package midge-agent --bench processes
 	cargo bench --package midge-agent --bench requests
-	cargo bench --manifest-path benches/Cargo.toml --target-dir $(TARGET_DIR)/benches
+	CARGO_TARGET_DIR=$(TARGET_DIR)/benches benches/times.sh
 	CARGO_TARGET_DIR=$(TARGET_DIR)/benches benches/instructions.sh
 
 soak: ## 30 agents that are asked everything for SOAK_SECONDS (600): no heap use, no growth

@@ -32,7 +32,7 @@ pub enum Work {
     News,
     /// A datagram of 64 rumours, all of them known.
     Known,
-    /// A ping comes in, and the ack that goes out tells 64 rumours.
+    /// A ping comes in, and the ack that goes out tells as much news as fits: up to 83 rumours.
     Spread,
     /// The digests of all buckets come in, and a page without rows goes out: nothing differs. foca
     /// has nothing like it.
