@@ -20,11 +20,20 @@ pub(crate) const FILE_BYTES: usize = 65_536;
 /// Those of open(2) and read(2).
 #[inline(never)]
 pub(crate) fn read_file<'a>(path: &str, space: &'a mut [u8]) -> Result<&'a [u8], Errno> {
-    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
-    let file = open(c_path(path, &mut [0; PATH_BYTES])?, flags, Mode::empty())?;
+    let file = open_file(path)?;
     // A pipe has no place to be at; without a writer it would pass for an empty file.
     lseek(&file, 0, Whence::SeekSet)?;
     read_all(file, space)
+}
+
+/// Opens a file to read it, without waiting for whoever has the other end of a pipe.
+///
+/// # Errors
+/// Those of open(2).
+#[inline(never)]
+pub(crate) fn open_file(path: &str) -> Result<OwnedFd, Errno> {
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+    open(c_path(path, &mut [0; PATH_BYTES])?, flags, Mode::empty())
 }
 
 /// Reads what an open file has, or the whole lines that there is room for.

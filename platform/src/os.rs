@@ -76,13 +76,54 @@ pub(crate) fn ignore_closed_pipes() {
 /// A signal does what it does by default. Whoever started the agent may have had it ignored, which is
 /// inherited.
 pub(crate) fn reset_signal(signal: i32) {
-    // The kernel's `struct sigaction` for the default: all of it zero, and its mask 8 bytes.
-    let default = [0_u64; 4];
-    // The C library's function is 400 bytes that nothing else needs.
-    // SAFETY: the pointer is to as many bytes as the kernel reads, and no handler is installed.
+    // SAFETY: no handler is installed.
+    unsafe { set_signal(signal, [0; _]) };
+}
+
+/// What is called for a signal: its number, what the system says of it, and what it interrupted.
+pub(crate) type Handler = extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void);
+
+/// The kernel's `struct sigaction`: the handler, flags, where that returns to, and a mask of 8 bytes.
+type Action = [usize; 5];
+
+/// Has a signal handled, for the rest of the process.
+///
+/// # Safety
+/// The handler may be called between any two instructions of the process.
+pub(crate) unsafe fn handle_signal(signal: i32, handler: Handler) {
+    // SAFETY: the caller promises it.
+    unsafe { set_signal(signal, action(handler as usize)) };
+}
+
+/// On this processor the kernel is told where a handler returns to.
+#[cfg(target_arch = "x86_64")]
+fn action(handler: usize) -> Action {
+    const SA_RESTORER: usize = 0x0400_0000;
+    [handler, libc::SA_SIGINFO as usize | SA_RESTORER, resume as *const () as usize, 0, 0]
+}
+
+/// Goes on where the signal came: rt_sigreturn(2).
+#[cfg(target_arch = "x86_64")]
+#[unsafe(naked)]
+extern "C" fn resume() {
+    core::arch::naked_asm!("mov eax, 15", "syscall");
+}
+
+/// The kernel knows where a handler returns to.
+#[cfg(not(target_arch = "x86_64"))]
+fn action(handler: usize) -> Action {
+    [handler, libc::SA_SIGINFO as usize, 0, 0, 0]
+}
+
+/// # Safety
+/// As for `handle_signal`, if there is a handler in it.
+unsafe fn set_signal(signal: i32, action: Action) {
+    // The C library's function is 1,000 bytes that nothing else needs.
+    // SAFETY: the pointer is to as many bytes as the kernel reads; the caller promises the rest. It
+    // can only fail for wrong arguments.
     unsafe {
-        let none = core::ptr::null_mut::<u64>();
-        libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), none, 8_usize);
+        let none = core::ptr::null_mut::<usize>();
+        libc::syscall(libc::SYS_rt_sigaction, signal, action.as_ptr(), none, 8_usize);
     }
 }
 

@@ -35,7 +35,7 @@ impl From<Interest> for mio::Interest {
 }
 
 /// Errors of the system are numbers here.
-fn number(error: io::Error) -> Errno {
+pub(crate) fn number(error: io::Error) -> Errno {
     Errno::from_raw(error.raw_os_error().unwrap_or_default())
 }
 

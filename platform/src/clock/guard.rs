@@ -11,10 +11,10 @@ use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nix::libc;
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::getpid;
 
-use crate::os::reset_signal;
+use crate::os::{handle_signal, reset_signal};
 
 /// Bytes that may be touched, from the beginning of a page. The system maps and replaces whole
 /// pages, of whatever size they are.
@@ -34,11 +34,8 @@ impl Guard {
     /// Guards the page that begins at this address; `None` if too many are guarded already.
     pub(super) fn new(page: *mut u8) -> Option<Self> {
         let guard = Self::take(&PAGES, page)?;
-        let action =
-            SigAction::new(SigHandler::SigAction(handle), SaFlags::empty(), SigSet::empty());
-        // SAFETY: the handler makes system calls and reads atomic numbers, no more. Nothing else in
-        // the program handles this signal. It can only fail for wrong arguments.
-        let _ = unsafe { sigaction(Signal::SIGBUS, &action) };
+        // SAFETY: the handler makes system calls and reads atomic numbers, no more.
+        unsafe { handle_signal(libc::SIGBUS, handle) };
         Some(guard)
     }
 
@@ -65,7 +62,7 @@ extern "C" fn handle(_: c_int, info: *mut libc::siginfo_t, _: *mut c_void) {
         return;
     }
     // It does what it would have done without a handler. A fault would come again by itself.
-    reset_signal(Signal::SIGBUS as c_int);
+    reset_signal(libc::SIGBUS);
     let _ = kill(getpid(), Signal::SIGBUS);
 }
 

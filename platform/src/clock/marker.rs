@@ -18,13 +18,6 @@ struct Found {
     marker: u64,
 }
 
-impl Found {
-    fn copy(page: Page) -> Result<Self, Cause> {
-        let copy = page.vm_clock()?;
-        Ok(Self { page, sequence: copy.sequence, marker: copy.disruption_marker })
-    }
-}
-
 impl<'p> Marker<'p> {
     pub(super) const fn new(path: &'p str) -> Self {
         Self { path, found: None }
@@ -46,12 +39,16 @@ impl<'p> Marker<'p> {
 
     #[inline(never)]
     fn renew(&mut self) -> Result<u64, Trouble<'p>> {
-        let page = match self.found.take() {
-            Some(found) => Ok(found.page),
-            None => Page::open(self.path, Kind::VmClock),
-        };
-        let found = page.and_then(Found::copy);
-        let because = |cause| Trouble { path: self.path, is_vm_clock: true, cause };
-        Ok(self.found.insert(found.map_err(because)?).marker)
+        self.found = None;
+        match self.open() {
+            Ok(found) => Ok(self.found.insert(found).marker),
+            Err(cause) => Err(Trouble { path: self.path, is_vm_clock: true, cause }),
+        }
+    }
+
+    fn open(&self) -> Result<Found, Cause> {
+        let page = Page::open(self.path, Kind::VmClock)?;
+        let copy = page.vm_clock()?;
+        Ok(Found { page, sequence: copy.sequence, marker: copy.disruption_marker })
     }
 }

@@ -103,21 +103,19 @@ impl fmt::Display for Trouble<'_> {
 struct Found<'p> {
     path: &'p str,
     segment: Segment,
-    /// Where it was copied from; `None` once that can no longer be read.
-    page: Option<Page>,
+    page: Page,
 }
 
 impl<'p> Found<'p> {
     fn open(path: &'p str) -> Result<Self, Cause> {
         let page = Page::open(path, Kind::Segment)?;
-        Ok(Self { path, segment: page.segment()?, page: Some(page) })
+        Ok(Self { path, segment: page.segment()?, page })
     }
 
     /// Whether the daemon has written nothing since the copy was made.
     #[inline]
     fn is_current(&self) -> bool {
-        let stamp = u32::from(self.segment.generation);
-        self.page.as_ref().is_some_and(|page| page.stamp() == stamp)
+        self.page.stamp() == u32::from(self.segment.generation)
     }
 
     /// What the copy says of now.
@@ -180,17 +178,16 @@ impl<'p> Clock<'p> {
     /// [`Trouble`]; the next reading tries again.
     #[inline]
     pub fn read(&mut self) -> Result<Bounded, Trouble<'p>> {
-        let Some(found) = &self.found else { return self.doubt() };
-        if !found.is_current() {
-            return self.doubt();
+        if let Some(found) = &self.found
+            && !self.is_troubled
+            && found.is_current()
+            && let Ok(bounded) = found.bounded(&mut self.vm_clock)
+            && self.is_plain(&bounded)
+        {
+            self.earliest_ns = bounded.window.earliest_ns();
+            return Ok(bounded);
         }
-        match found.bounded(&mut self.vm_clock) {
-            Ok(bounded) if self.is_plain(&bounded) => {
-                self.earliest_ns = bounded.window.earliest_ns();
-                Ok(bounded)
-            }
-            _ => self.doubt(),
-        }
+        self.doubt()
     }
 
     /// The path of the segment that the last reading was made of.
@@ -219,12 +216,10 @@ impl<'p> Clock<'p> {
     /// A reading when something is new, or wrong, or may be.
     #[inline(never)]
     fn doubt(&mut self) -> Result<Bounded, Trouble<'p>> {
-        if !self.found.as_ref().is_some_and(Found::is_current) {
-            self.renew();
-        }
+        self.renew();
         let mut read = self.bounded();
-        let is_old = read.map_or(true, |bounded| bounded.age_ns >= self.look_again_ns);
-        if is_old && !self.is_troubled {
+        let is_fresh = read.is_ok_and(|bounded| bounded.age_ns < self.look_again_ns);
+        if !is_fresh && !self.is_troubled {
             self.choose();
             read = self.bounded();
         }
@@ -254,14 +249,18 @@ impl<'p> Clock<'p> {
         found.bounded(&mut self.vm_clock)
     }
 
-    /// Makes a new copy, of another file if need be.
+    /// Makes a new copy if there is something new, of another file if need be.
     fn renew(&mut self) {
         if let Some(found) = &mut self.found
-            && let Some(page) = &found.page
-            && let Ok(segment) = page.segment()
+            && !self.is_troubled
         {
-            found.segment = segment;
-            return;
+            if found.is_current() {
+                return;
+            }
+            if let Ok(segment) = found.page.segment() {
+                found.segment = segment;
+                return;
+            }
         }
         self.choose();
     }
@@ -270,39 +269,31 @@ impl<'p> Clock<'p> {
     /// better one now. As long as the copy is usable, only its own file is looked for: while the
     /// daemon starts again, what another one has left may look good.
     fn choose(&mut self) {
+        const MISSING: Cause = Cause::System(Errno::ENOENT);
         self.vm_clock.forget();
         let own = self.found.as_ref().filter(|found| found.is_usable(&mut self.vm_clock));
-        let paths = own.map_or(self.paths, |own| slice::from_ref(&own.path));
-        let mut best = None;
-        let mut trouble = None;
+        let own = own.map(|own| own.path);
+        let paths = own.as_ref().map_or(self.paths, slice::from_ref);
+        self.is_troubled = true;
+        self.trouble = Trouble::of_segment(paths.first().copied().unwrap_or_default(), MISSING);
         for &path in paths {
             match Found::open(path) {
-                Ok(found) if found.is_usable(&mut self.vm_clock) => {
-                    best = Some(found);
-                    break;
+                Ok(found) => {
+                    let is_usable = found.is_usable(&mut self.vm_clock);
+                    if is_usable || self.is_troubled {
+                        self.found = Some(found);
+                        self.is_troubled = false;
+                    }
+                    if is_usable {
+                        return;
+                    }
                 }
-                Ok(found) => best = best.or(Some(found)),
-                Err(cause) => trouble = more_telling(trouble, Trouble::of_segment(path, cause)),
-            }
-        }
-        match (best, trouble) {
-            (None, Some(trouble)) => {
-                self.is_troubled = true;
-                self.trouble = trouble;
-                if let Some(found) = &mut self.found {
-                    found.page = None;
+                // That a file is missing is told if there is nothing else to be told.
+                Err(cause) if self.trouble.cause == MISSING && cause != MISSING => {
+                    self.trouble = Trouble::of_segment(path, cause);
                 }
-            }
-            (best, _) => {
-                self.is_troubled = false;
-                self.found = best;
+                Err(_) => {}
             }
         }
     }
-}
-
-/// Which of two troubles is told: that a file is missing, only if there is no other.
-fn more_telling<'p>(former: Option<Trouble<'p>>, latter: Trouble<'p>) -> Option<Trouble<'p>> {
-    const MISSING: Cause = Cause::System(Errno::ENOENT);
-    former.filter(|former| former.cause != MISSING || latter.cause == MISSING).or(Some(latter))
 }

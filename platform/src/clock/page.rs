@@ -10,13 +10,12 @@ use midge::clockbound::{
     VM_CLOCK_BYTES, VM_CLOCK_SEQUENCE_OFFSET, VmClock,
 };
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
 use nix::libc;
-use nix::sys::stat::Mode;
 
 use super::Cause;
 use super::guard::{GUARDED_BYTES, Guard};
-use crate::files::{PATH_BYTES, c_path, kind_and_bytes};
+use crate::files::{kind_and_bytes, open_file};
+use crate::poll::number;
 
 /// While another process writes, which takes it less than a microsecond, it is waited for without
 /// giving up the processor so often, and then so often by giving it up, as the writer may stand in
@@ -47,15 +46,14 @@ pub(super) enum Kind {
 impl Page {
     /// Maps the file.
     pub(super) fn open(path: &str, kind: Kind) -> Result<Self, Cause> {
-        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
-        let file = open(c_path(path, &mut [0; PATH_BYTES])?, flags, Mode::empty())?;
+        let file = open_file(path)?;
         match kind_and_bytes(&file)? {
             (libc::S_IFREG, _) => {}
             (libc::S_IFCHR, _) if kind == Kind::VmClock => {}
             _ => return Err(Cause::NotAFile),
         }
         let map = MmapOptions::new().len(GUARDED_BYTES).map_raw_read_only(&file);
-        let map = map.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or_default()))?;
+        let map = map.map_err(number)?;
         let guard = Guard::new(map.as_mut_ptr()).ok_or(Errno::ENOMEM)?;
         Ok(Self { _guard: guard, map, file, kind })
     }
