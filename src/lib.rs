@@ -18,6 +18,7 @@ extern crate std;
 pub mod address;
 pub mod clockbound;
 pub mod config;
+pub mod council;
 pub mod event;
 pub mod limits;
 pub mod member;

@@ -91,6 +91,18 @@ pub const HELLOS_PER_PERIOD: u8 = 64;
 /// Events about rows that are gone, waiting to be read; beyond that they are lost, and counted.
 pub const FORGOTTEN_EVENTS: usize = 16;
 
+/// Voters of a council, in each of the two sets while they change.
+pub const VOTERS: usize = 7;
+
+/// Others that a voter speaks to: two sets of voters.
+pub const COUNCIL_PEERS: usize = 2 * VOTERS;
+
+/// Answers that a voter owes, one to each node that asked. Beyond that a question counts as lost.
+pub const COUNCIL_REPLIES: usize = COUNCIL_PEERS;
+
+/// Heartbeats whose acknowledgements still extend a lease: more than are sent in one.
+pub const HEARTBEATS: usize = 32;
+
 const _: () = assert!(BUCKETS == 64, "a bucket mask is a u64");
 const _: () = assert!(BUCKETS * 4 + 64 <= MTU_BYTES, "all bucket digests fit one datagram");
 const _: () = assert!(MEMBERS_MAX < u16::MAX as usize);
