@@ -54,6 +54,7 @@ test: ## every test: units, wire, real processes, then the simulator (optimised)
 	@.ci/setup base tests
 	cargo test --workspace
 	cargo test --profile sim --test sim
+	cargo test --profile sim --features mutants --test council
 
 test-official: ## the clock arithmetic beside the official ClockBound clients, which it builds
 	@.ci/setup base
@@ -108,6 +109,7 @@ lint: ## formatting, clippy, documentation, licences and sources of dependencies
 	cargo fmt --check --manifest-path tests/official_clock/Cargo.toml
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy --test sim -- -D warnings
+	cargo clippy --features mutants --test council -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --package midge --no-deps
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" \
 		cargo doc --package midge-agent --no-deps --document-private-items
