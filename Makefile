@@ -85,6 +85,11 @@ soak-clock: ## readers of shared memory beside a hostile writer for CLOCK_TORTUR
 	CLOCK_TORTURE_SECONDS=$${CLOCK_TORTURE_SECONDS:-600} \
 		cargo test --release --package midge-agent --test clockbound
 
+test-clockbound: ## the real ClockBound daemon, started and disrupted where it can set no clock
+	@.ci/setup base clockbound
+	CLOCKBOUND=$(PEERS)/bin/clockbound CHRONYD=$(PEERS)/usr/sbin/chronyd \
+		cargo test --package midge-agent --test clockbound real_daemon
+
 bench-peers: tiny ## midge beside serf and foca, into docs/peers.md (root; QUICK=1: a smoke test)
 	@.ci/setup base chaos peers
 	cargo build --release --package netlab --bin peers

@@ -259,21 +259,29 @@ impl<'p> Clock<'p> {
             }
             if let Ok(segment) = found.page.segment() {
                 found.segment = segment;
+                if self.paths.first() != Some(&found.path) {
+                    // A daemon that has just begun to write this one may have begun a better one.
+                    self.open_first_of(self.paths);
+                }
                 return;
             }
         }
         self.choose();
     }
 
-    /// Opens files anew: the daemon may have replaced its own, or cut it, and another may be the
-    /// better one now. As long as the copy is usable, only its own file is looked for: while the
-    /// daemon starts again, what another one has left may look good.
+    /// Opens files anew: the daemon may have replaced its own, or cut it. As long as the copy is
+    /// usable, only its own file is looked for: while the daemon starts again, what another one has
+    /// left may look good.
     fn choose(&mut self) {
-        const MISSING: Cause = Cause::System(Errno::ENOENT);
-        self.vm_clock.forget();
         let own = self.found.as_ref().filter(|found| found.is_usable(&mut self.vm_clock));
         let own = own.map(|own| own.path);
-        let paths = own.as_ref().map_or(self.paths, slice::from_ref);
+        self.open_first_of(own.as_ref().map_or(self.paths, slice::from_ref));
+    }
+
+    /// Takes the first of these files that is usable, or else the first that can be read.
+    fn open_first_of(&mut self, paths: &[&'p str]) {
+        const MISSING: Cause = Cause::System(Errno::ENOENT);
+        self.vm_clock.forget();
         self.is_troubled = true;
         self.trouble = Trouble::of_segment(paths.first().copied().unwrap_or_default(), MISSING);
         for &path in paths {

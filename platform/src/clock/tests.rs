@@ -256,6 +256,28 @@ fn of_several_the_first_usable_one_is_taken() {
     assert_eq!(clock.trouble(), None);
 }
 
+/// A daemon that starts may have written the second choice when the first is not there yet.
+#[test]
+fn a_better_one_is_taken_once_there_is_one() {
+    let folder = Folder::new("better");
+    let files = ["shm1", "shm0"].map(|name| folder.path(name));
+    let paths = files.each_ref().map(|path| name(path));
+    let mut clock = Clock::new(&paths, "");
+    let first = Writer::start(&files[0], Layout::V3);
+    let second = Writer::start(&files[1], Layout::V2);
+    let update = |clock: &mut Clock<'_>| {
+        second.update(&fresh(Layout::V2, Now::read(), MINUTE_NS));
+        clock.read().expect("one is good");
+        clock.segment().expect("it was read").layout
+    };
+    assert_eq!(update(&mut clock), Layout::V2);
+    assert_eq!(update(&mut clock), Layout::V2);
+    first.update(&fresh(Layout::V3, Now::read(), MINUTE_NS));
+    assert_eq!(update(&mut clock), Layout::V3);
+    resize(&files[0], 0);
+    assert_eq!(update(&mut clock), Layout::V3, "the copy serves");
+}
+
 #[test]
 fn a_marker_that_is_demanded_is_compared() {
     let folder = Folder::new("marker");

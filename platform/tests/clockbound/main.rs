@@ -9,6 +9,7 @@
 //! The long form demands its numbers of updates, cuts and readings as well.
 
 mod payload;
+mod real;
 mod roles;
 #[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
 mod writer;
@@ -52,11 +53,12 @@ fn main() {
         return;
     }
     let filters: Vec<_> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
-    let tests: [(&str, fn()); 4] = [
+    let tests: [(&str, fn()); 5] = [
         ("restarts", restarts),
         ("torture", torture),
         ("no_system_call", no_system_call),
         ("other_faults", other_faults),
+        ("real_daemon", real_daemon),
     ];
     for (name, test) in tests {
         if filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str())) {
@@ -207,5 +209,12 @@ fn other_faults() {
         Writer::start(&path, Layout::V2).update(&payload::new(Layout::V2, &mut Random::new()));
         let status = start(role, &path).wait().expect("it is a child");
         assert_eq!(status.signal(), Some(nix::libc::SIGBUS), "{role}: {status}");
+    }
+}
+
+/// Opt-in: the daemon has to be built first.
+fn real_daemon() {
+    if !real::outside() {
+        println!("real_daemon: left out; `make test-clockbound` runs it");
     }
 }

@@ -13,6 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::getpid;
 
 use super::payload::is_whole;
+use super::real;
 use super::writer::resize;
 
 /// After so many readings of the same state a reader begins anew: another file may be in the place
@@ -104,6 +105,7 @@ pub(crate) fn play(role: &str, path: &Path) -> bool {
         "strict" => strict(path),
         "fault" => fault(path),
         "signal" => signal(path),
+        "real" => real::inside(path),
         _ => return false,
     }
     true

@@ -203,6 +203,11 @@ impl Folder {
     pub fn new(name: &str) -> Self {
         let memory = Path::new("/dev/shm");
         let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        Self::in_folder(&parent, name)
+    }
+
+    /// An empty folder in this one.
+    pub fn in_folder(parent: &Path, name: &str) -> Self {
         let folder = parent.join(format!("midge-{name}-{}", std::process::id()));
         fs::create_dir_all(&folder).expect("a folder for the test");
         Self(folder)
