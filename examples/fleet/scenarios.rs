@@ -103,7 +103,9 @@ impl Fleet {
         let from = self.world.now;
         self.start(0..self.nodes, 100 * MS)?;
         self.settle("start", from, self.scaled(UP_WITHIN))?;
-        self.world.run_for(30 * SECOND)
+        // All have heard of all; names and tags are asked for one by one, 15 a period.
+        let asking = self.nodes as u64 / 10 * SECOND;
+        self.world.run_for(self.scaled(asking.max(30 * SECOND)))
     }
 
     pub(crate) fn idle(&mut self) -> Result<(), Violation> {

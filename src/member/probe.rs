@@ -216,6 +216,7 @@ impl<const N: usize> Swim<N> {
                 self.row_mut(slot).rtt_us = sample_us.max(1);
             }
         }
+        self.failing = false;
         self.note_health(0, 1);
         self.end_probe();
     }
@@ -252,9 +253,9 @@ impl<const N: usize> Swim<N> {
     /// Nobody got an answer. If no helper has even said so, that speaks against this node's own
     /// health; one that has, in time, speaks for it.
     ///
-    /// Helpers that are silent are accused with the target, if they are all or more than one: they
-    /// did not answer either. So a crash of most of the fleet takes as many probes as a third of
-    /// it.
+    /// Helpers that are silent are accused with the target if they are all, or if they are more
+    /// than one and the last probe failed, too: they did not answer either. So a crash of most of
+    /// the fleet takes as many probes as a third of it.
     fn probe_failed(&mut self) {
         self.stats.probes_failed = self.stats.probes_failed.wrapping_add(1);
         let asked = self.probe.asked;
@@ -265,7 +266,8 @@ impl<const N: usize> Swim<N> {
             let worse = asked.max(1);
             self.note_health(worse.min(HEALTH_OF_SILENCE.saturating_sub(self.health)), 0);
         }
-        let many = self.lifeguard && (silent == asked || silent > 1);
+        let many = self.lifeguard && (silent == asked || silent > 1 && self.failing);
+        self.failing = true;
         self.late[usize::from(self.next_late) % LATE] = Some(self.probe.number);
         self.next_late = self.next_late.wrapping_add(1);
         if let Some(slot) = self.find(&self.probe.target) {

@@ -55,6 +55,8 @@ pub struct Swim<const N: usize> {
     /// Lifeguard's local health multiplier: 0 is well.
     pub(super) health: u8,
     pub(super) isolated: bool,
+    /// The last probe failed.
+    pub(super) failing: bool,
     /// Whether the table has once agreed with another's, or was pulled whole.
     pub(super) synced: bool,
     /// A peer saw another source address than the advertised one: so it is always sent along.
@@ -172,6 +174,7 @@ impl<const N: usize> Swim<N> {
         partial_until: None,
         heard: None,
         isolated: false,
+        failing: false,
         notices: Notices::NONE,
         stats: Stats::ZERO,
     };
@@ -258,6 +261,7 @@ impl<const N: usize> Swim<N> {
         self.partial_until = None;
         self.heard = None;
         self.isolated = false;
+        self.failing = false;
         self.notices = Notices::NONE;
         self.stats = Stats::ZERO;
     }

@@ -113,24 +113,30 @@ fn helpers_that_are_silent_to_a_man_are_accused_with_the_target() {
     assert_eq!(suspects(&lone), accused);
 }
 
-/// One that answers shows that this node is well. One that does not may have missed the question.
+/// One that answers shows that this node is well. One that does not may have missed the question;
+/// so may two, where not much else goes wrong.
 #[test]
-fn silent_helpers_are_accused_if_they_are_more_than_one() {
-    for answering in 1..=HELPERS {
+fn silent_helpers_are_accused_if_they_are_more_than_one_and_probes_keep_failing() {
+    for (answering, failing) in (1..=HELPERS).flat_map(|n| [(n, false), (n, true)]) {
         let mut lone = Lone::<8>::among(2..=7);
+        lone.swim.failing = failing;
         let (target, number) = next_ping(&mut lone);
         let mut accused = ask_helpers(&mut lone);
         for helper in accused.drain(..answering) {
             answer(&mut lone, helper, kind::NACK, number);
         }
         fail_probe(&mut lone);
-        if accused.len() == 1 {
+        if accused.len() == 1 || !failing {
             accused.clear();
         }
         accused.push(target);
         accused.sort();
         assert_eq!(suspects(&lone), accused, "{answering} answer");
         assert_eq!(lone.swim.status().health, 0, "{answering} answer");
+        assert!(lone.swim.failing);
+        let (target, number) = next_ping(&mut lone);
+        ack(&mut lone, target, number);
+        assert!(!lone.swim.failing);
     }
 }
 
