@@ -27,10 +27,7 @@ fn read_list(text: &[u8]) {
     assert_eq!(shown(&seeds), taken);
     seeds.set_lines(Source::File, text);
     assert_eq!(shown(&seeds), taken);
-
-    let mut seeds = Box::new(Seeds::EMPTY);
-    seeds.add(Source::Options, Target::Address(OPTION)).expect("there is room");
-    seeds.set_lines(Source::File, text);
+    seeds.add(Source::Options, Target::Address(OPTION)).expect("a file gives way");
     seeds.set_lines(Source::File, b"");
     assert_eq!(shown(&seeds), [OPTION.to_string()]);
 }
