@@ -38,7 +38,7 @@ TINY_FLAGS := $(SYMBOLS) -Zunstable-options -Cpanic=immediate-abort -Zlocation-d
 BUILD_STD := -Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size
 
 .PHONY: help setup build test test-official sim bench bench-peers soak soak-clock chaos numbers \
-	lint static tiny size firmware fuzz manual run doc clean
+	lint static tiny size firmware fuzz miri manual run doc clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -146,6 +146,10 @@ size: static tiny firmware ## bytes by section and crate, memory, stacks, agains
 fuzz: ## hostile input for each parser and a whole node: FUZZ_SECONDS (60) or FUZZ_RUNS of each; coverage
 	@.ci/setup base nightly fuzz
 	.ci/fuzz
+
+miri: ## the core's unit tests where undefined behaviour shows, about 10 minutes (nightly toolchain)
+	@.ci/setup base miri
+	.ci/miri
 
 manual: ## the man page and completions for bash, zsh and fish, in target/manual
 	@.ci/setup base

@@ -15,6 +15,11 @@
 #[cfg(test)]
 extern crate std;
 
+/// By how much the long loops of tests are shorter under Miri, where all takes a thousand times as
+/// long.
+#[cfg(test)]
+const SHORTER: u32 = if cfg!(miri) { 100 } else { 1 };
+
 pub mod address;
 pub mod clockbound;
 pub mod config;

@@ -110,7 +110,7 @@ mod tests {
         let mut heap = Heap::<N>::EMPTY;
         let mut twin: Vec<Option<Instant>> = std::vec![None; N];
         let mut rng = Rng::new(7);
-        for _ in 0..100_000 {
+        for _ in 0..100_000 / crate::SHORTER {
             let index = rng.below(N as u32) as usize;
             let slot = Slot::new(index).unwrap();
             if rng.below(3) == 0 {

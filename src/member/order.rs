@@ -130,7 +130,7 @@ mod tests {
             *here = true;
             order.insert(&mut rows, slot(index), rng.next() as u32);
         }
-        for _ in 0..20_000 {
+        for _ in 0..20_000 / crate::SHORTER {
             let index = 4 + rng.below(N as u32 - 4) as usize;
             if present[index] {
                 order.remove(&mut rows, slot(index));
