@@ -23,6 +23,7 @@ mod reply;
 mod rules;
 pub mod term;
 mod transfer;
+pub mod voters;
 
 #[cfg(test)]
 mod tests;
