@@ -1,6 +1,7 @@
 //! Rules 1, 2, 4 and 11: how a leader is elected.
 
 use super::lease::Lease;
+use super::reconfigure::Change;
 use super::reply::Answer;
 use super::{Council, Heard, Id, Message, NOBODY, Now, Promise, Report, Role, Rule, Term};
 use crate::time::{Duration, Instant};
@@ -129,7 +130,7 @@ impl Council {
         self.role = Role::Candidate;
         self.asked = false;
         self.heard = None;
-        self.change = None;
+        self.change = Change::NONE;
         self.binding = Promise::NONE;
         let own = self.promises.report(now.mono);
         self.bind(now, &own);
@@ -189,7 +190,7 @@ impl Council {
     pub(super) fn step_down(&mut self, now: &Now) {
         if self.role != Role::Follower {
             self.role = Role::Follower;
-            self.change = None;
+            self.change = Change::NONE;
             self.transfer = None;
             self.await_leader(now);
         }

@@ -38,6 +38,7 @@ pub use rules::{Rule, Rules};
 pub use term::{Id, NOBODY, Term};
 pub use transfer::TransferError;
 
+use crate::address::Address;
 use crate::limits::{COUNCIL_PEERS, COUNCIL_REPLIES};
 use crate::rng::Rng;
 use crate::time::{Instant, TimeWindow};
@@ -144,7 +145,7 @@ pub struct Council {
     peers: Vec<Peer, COUNCIL_PEERS>,
     replies: Vec<Reply, COUNCIL_REPLIES>,
     lease: Lease,
-    change: Option<Change>,
+    change: Change,
     transfer: Option<Transfer>,
     /// The leader before asked this node to stand.
     asked: bool,
@@ -160,6 +161,44 @@ pub struct Council {
 }
 
 impl Council {
+    /// Not started: all bytes zero; it is nobody, and no message is meant for it.
+    pub const EMPTY: Self = Self {
+        settings: Settings {
+            me: Voter { id: NOBODY, address: Address::NONE },
+            require_clock: false,
+            rules: Rules::ALL,
+        },
+        record: Record {
+            cluster: 0,
+            node: NOBODY,
+            term: Term::ZERO,
+            voted_for: NOBODY,
+            state: State::EMPTY,
+        },
+        changes: 0,
+        durable: 0,
+        role: Role::Follower,
+        heard: None,
+        committed: Id::ZERO,
+        promises: Promises::NONE,
+        forgotten: false,
+        told: Promise::NONE,
+        granted: Vec::new(),
+        binding: Promise::NONE,
+        peers: Vec::new(),
+        replies: Vec::new(),
+        lease: Lease::after(Promise::NONE),
+        change: Change::NONE,
+        transfer: None,
+        asked: false,
+        elected_at: Instant::ZERO,
+        lowered_at: Instant::ZERO,
+        election_at: Instant::ZERO,
+        resend_at: Instant::ZERO,
+        heartbeat_at: Instant::ZERO,
+        rng: Rng::new(0),
+    };
+
     /// A node that belongs to no council yet and has never been in one.
     #[must_use]
     pub fn new(settings: Settings, seed: u64, now: &Now) -> Self {
@@ -187,32 +226,8 @@ impl Council {
     }
 
     fn with(settings: Settings, record: Record, seed: u64) -> Self {
-        Self {
-            settings,
-            record,
-            changes: 0,
-            durable: 0,
-            role: Role::Follower,
-            heard: None,
-            committed: Id::ZERO,
-            promises: Promises::NONE,
-            forgotten: false,
-            told: Promise::NONE,
-            granted: Vec::new(),
-            binding: Promise::NONE,
-            peers: Vec::new(),
-            replies: Vec::new(),
-            lease: Lease::after(Promise::NONE),
-            change: None,
-            transfer: None,
-            asked: false,
-            elected_at: Instant::ZERO,
-            lowered_at: Instant::ZERO,
-            election_at: Instant::FAR_FUTURE,
-            resend_at: Instant::FAR_FUTURE,
-            heartbeat_at: Instant::FAR_FUTURE,
-            rng: Rng::new(seed),
-        }
+        let election_at = Instant::FAR_FUTURE;
+        Self { settings, record, election_at, rng: Rng::new(seed), ..Self::EMPTY }
     }
 
     /// Founds a council of this node alone. `cluster` is random and not 0. `false`, and nothing

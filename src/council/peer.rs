@@ -64,14 +64,13 @@ impl Council {
     pub(super) fn refresh_peers(&mut self) {
         let me = self.settings.me.id;
         let configuration = &self.record.state.configuration;
-        let change = self.change.as_ref();
+        let change = &self.change;
         let wanted = |voter: &Voter| {
             let is = |other: &Voter| other.id == voter.id;
-            configuration.contains(voter.id) || change.is_some_and(|c| c.concerns().any(is))
+            configuration.contains(voter.id) || change.concerns().any(is)
         };
         self.peers.retain(|peer| wanted(&peer.voter));
-        let others = change.into_iter().flat_map(super::reconfigure::Change::concerns);
-        for voter in configuration.voters().chain(others).filter(|v| v.id != me) {
+        for voter in configuration.voters().chain(change.concerns()).filter(|v| v.id != me) {
             if self.peers.iter().all(|peer| peer.voter.id != voter.id) {
                 // Two sets of voters fit: a change waits until the one before it has ended.
                 let _ = self.peers.push(Peer::new(*voter));

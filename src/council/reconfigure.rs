@@ -9,7 +9,7 @@ use crate::time::{Duration, Instant};
 /// the lease of 2 s.
 const CHANGE_LEASES: u32 = 5;
 
-/// A change of voters that is under way at its leader.
+/// A change of voters at its leader, or none.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Change {
     target: Voters,
@@ -17,11 +17,13 @@ pub(super) struct Change {
     departing: Voters,
     stage: Stage,
     /// When it is given up.
-    pub(super) until: Instant,
+    until: Instant,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Stage {
+    /// None is under way.
+    None,
     /// The newcomers take over the register; nothing is proposed.
     Learning,
     /// Both sets, as proposed by this leader in this term.
@@ -31,6 +33,18 @@ enum Stage {
 }
 
 impl Change {
+    pub(super) const NONE: Self = Self {
+        target: Voters::new(),
+        departing: Voters::new(),
+        stage: Stage::None,
+        until: Instant::ZERO,
+    };
+
+    /// When its stage has taken too long.
+    pub(super) fn deadline(&self) -> Instant {
+        if self.stage == Stage::None { Instant::FAR_FUTURE } else { self.until }
+    }
+
     /// Whom the leader speaks to because of it, beside the voters.
     pub(super) fn concerns(&self) -> impl Iterator<Item = &Voter> {
         self.target.iter().chain(&self.departing)
@@ -79,8 +93,8 @@ impl Council {
         self.check_may_propose()?;
         let configuration = &self.record.state.configuration;
         // Telling those who went does not keep others from going.
-        let is_under_way = |change: &Change| change.stage != Stage::Final;
-        if self.change.as_ref().is_some_and(is_under_way) || configuration.is_joint() {
+        let is_free = matches!(self.change.stage, Stage::None | Stage::Final);
+        if !is_free || configuration.is_joint() {
             return Err(ChangeError::Busy);
         }
         let sound = Configuration::from_parts(target.clone(), Voters::new())
@@ -95,12 +109,12 @@ impl Council {
         if same_voters(configuration.old_set(), target) {
             return Ok(());
         }
-        self.change = Some(Change {
+        self.change = Change {
             target: target.clone(),
             departing: Voters::new(),
             stage: Stage::Learning,
             until: now.mono + self.change_span(),
-        });
+        };
         self.refresh_peers();
         self.speak(now, true);
         self.advance_change(now);
@@ -144,15 +158,11 @@ impl Council {
 
     /// Takes the next step of a change of voters, or gives it up.
     pub(super) fn advance_change(&mut self, now: &Now) {
-        let Some(change) = &self.change else {
+        let overdue = now.mono >= self.change.until;
+        let is_joint = self.record.state.configuration.is_joint();
+        match self.change.stage {
             // Inherited, it is not for this leader to abandon.
-            if self.record.state.configuration.is_joint() && !self.follows(Rule::AbandonOwn) {
-                self.abandon(now);
-            }
-            return;
-        };
-        let overdue = now.mono >= change.until;
-        match change.stage {
+            Stage::None if is_joint && !self.follows(Rule::AbandonOwn) => self.abandon(now),
             Stage::Learning if overdue => self.drop_change(),
             Stage::Learning if self.is_settled() && self.may_join(now) => self.propose_joint(now),
             Stage::Joint(_) if overdue && self.may_abandon() => self.abandon(now),
@@ -167,26 +177,23 @@ impl Council {
 
     /// Whether the version of both sets is this leader's, of this term, and not committed.
     pub(super) fn may_abandon(&self) -> bool {
-        let stage = self.change.as_ref().map(|change| change.stage);
-        matches!(stage, Some(Stage::Joint(id)) if self.committed < id)
+        matches!(self.change.stage, Stage::Joint(id) if self.committed < id)
     }
 
     fn drop_change(&mut self) {
-        self.change = None;
+        self.change = Change::NONE;
         self.refresh_peers();
     }
 
     fn all_are_told(&self) -> bool {
-        let change = self.change.as_ref();
-        change.is_none_or(|change| change.departing.iter().all(|v| self.has_newest(v.id)))
+        self.change.departing.iter().all(|v| self.has_newest(v.id))
     }
 
     /// Rule 7: all newcomers have the register; and those voters who stay and live are a majority
     /// of both sets, so that the change can only hang if one of them dies in it. From one voter,
     /// the newcomers have to live as well. Where voters only go, those who go still count.
     fn may_join(&self, now: &Now) -> bool {
-        let Some(change) = &self.change else { return false };
-        let (old, target) = (self.record.state.configuration.old_set(), &change.target);
+        let (old, target) = (self.record.state.configuration.old_set(), &self.change.target);
         let live = |voter: &&Voter| self.is_live(now.mono, voter.id);
         let is_old = |voter: &&Voter| old.contains(voter);
         let newcomers = || target.iter().filter(|v| !old.contains(v));
@@ -202,12 +209,10 @@ impl Council {
 
     /// Rule 7, first step.
     fn propose_joint(&mut self, now: &Now) {
-        let until = now.mono + self.change_span();
-        let Some(change) = &mut self.change else { return };
-        let target = change.target.clone();
-        change.until = until;
+        let target = self.change.target.clone();
+        self.change.until = now.mono + self.change_span();
         let seq = self.record.state.id.seq + 1;
-        change.stage = Stage::Joint(Id { term: self.record.term, seq });
+        self.change.stage = Stage::Joint(Id { term: self.record.term, seq });
         if !self.follows(Rule::JointFirst) {
             return self.propose_final(now, target);
         }
@@ -233,19 +238,19 @@ impl Council {
     fn propose_final(&mut self, now: &Now, target: Voters) {
         let old = self.record.state.configuration.old_set();
         let departing = old.iter().filter(|v| !target.contains(v)).copied().collect();
-        self.change = Some(Change {
+        self.change = Change {
             target: target.clone(),
             departing,
             stage: Stage::Final,
             until: now.mono + self.change_span(),
-        });
+        };
         self.propose(now, |state| state.configuration = Configuration::of(target));
     }
 
     /// Rule 7: the old voters alone, over a joint version of this leader and term that could not
     /// be committed.
     fn abandon(&mut self, now: &Now) {
-        self.change = None;
+        self.change = Change::NONE;
         self.propose(now, |state| {
             state.configuration = Configuration::of(state.configuration.old_set().clone());
         });

@@ -253,7 +253,7 @@ impl Council {
         let open = self.committed != self.record.state.id;
         let resend_at = if open { self.resend_at } else { Instant::FAR_FUTURE };
         let transfer = self.transfer.map_or(Instant::FAR_FUTURE, |transfer| transfer.until);
-        let change = self.change.as_ref().map_or(Instant::FAR_FUTURE, |change| change.until);
+        let change = self.change.deadline();
         self.heartbeat_at.min(resend_at).min(transfer).min(change).min(self.lease_ends_at())
     }
 

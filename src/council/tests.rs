@@ -410,7 +410,7 @@ fn rule_7_what_is_no_change_of_voters_is_refused() {
     let now = fleet.now();
     assert_eq!(fleet.node(2).change_voters(&now, &voters(&[2])), Err(ChangeError::NotLeader));
     assert_eq!(fleet.node(1).change_voters(&now, &voters(&[3, 2, 1])), Ok(()));
-    assert!(fleet.node(1).change.is_none(), "it is no change");
+    assert_eq!(fleet.node(1).change, Change::NONE, "it is no change");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use super::reconfigure::Change;
 use super::{Council, Message, NOBODY, Now, Release, Role, Rule, Told};
 use crate::time::Instant;
 
@@ -55,7 +56,7 @@ impl Council {
         }
         let to = self.ready_successor(now, to).ok_or(TransferError::NotReady)?;
         let until = now.mono + self.record.state.constants.election();
-        self.change = None;
+        self.change = Change::NONE;
         self.transfer = Some(Transfer { to, until });
         let release = Release {
             term: self.record.term,
