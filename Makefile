@@ -143,11 +143,11 @@ size: static tiny firmware ## bytes by section and crate, memory, stacks, agains
 		size-report/budget.toml size-report/baseline.toml $(TINY) \
 		static=$(STATIC) tiny=$(TINY) firmware=$(FIRMWARE)
 
-fuzz: ## hostile input for each parser and a whole node: FUZZ_SECONDS (60) or FUZZ_RUNS of each; coverage
+fuzz: ## hostile input for parsers and a whole node, FUZZ_SECONDS (60) or FUZZ_RUNS of each; coverage
 	@.ci/setup base nightly fuzz
 	.ci/fuzz
 
-miri: ## the core's unit tests where undefined behaviour shows, about 10 minutes (nightly toolchain)
+miri: ## the core's unit tests under Miri, about 10 minutes (nightly toolchain)
 	@.ci/setup base miri
 	.ci/miri
 
