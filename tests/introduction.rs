@@ -135,6 +135,7 @@ fn words(section: Section<'_>) -> String {
             format!("buckets: {}", words.join(", "))
         }
         Section::Refused(refused) => format!("refused: {}", refused.reason),
+        Section::Council(message) => format!("council {}", message.kind()),
         Section::Unknown(kind, _) => format!("unknown section {kind}"),
     }
 }

@@ -1,9 +1,9 @@
 //! Which sections came along.
 
-use midge::wire::{Datagram, Section};
+use midge::wire::{Datagram, Section, kind};
 
 /// The sections of the specification, by what it calls them, in the order of their types.
-pub const SECTIONS: [&str; 12] = [
+pub const SECTIONS: [&str; 18] = [
     "ping",
     "ack",
     "ping-req",
@@ -16,10 +16,17 @@ pub const SECTIONS: [&str; 12] = [
     "page",
     "buckets",
     "refused",
+    "pre-vote",
+    "pre-voted",
+    "vote",
+    "voted",
+    "append",
+    "append-ack",
 ];
 
-/// The place of the last one.
-pub const REFUSED: usize = SECTIONS.len() - 1;
+/// The places of a refusal, and of the first section of the council.
+pub const REFUSED: usize = 11;
+pub const COUNCIL: usize = 12;
 
 /// How many of each section of [`SECTIONS`].
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,9 +50,13 @@ impl Tally {
                 Section::Page(_) => 9,
                 Section::Buckets(_) => 10,
                 Section::Refused(_) => REFUSED,
+                Section::Council(message) => {
+                    COUNCIL + usize::from(message.kind() - kind::PRE_VOTE)
+                }
                 Section::Unknown(..) => continue,
             };
-            assert_eq!(usize::from(section.kind()), place + 1, "the types count from 1");
+            let base = if place < COUNCIL { 1 } else { usize::from(kind::PRE_VOTE) - COUNCIL };
+            assert_eq!(usize::from(section.kind()), place + base, "they stand by their types");
             self.0[place] += 1;
         }
     }

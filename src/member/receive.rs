@@ -192,8 +192,8 @@ impl<const N: usize> Swim<N> {
                 }
             }
             Section::Details(details) => self.store_details(slot, header, details),
-            // Has been heard before all else.
-            Section::Hello(_) => {}
+            // The first has been heard before all else; the second is not about membership.
+            Section::Hello(_) | Section::Council(_) => {}
             Section::Challenge(challenge) => self.hear_challenge(from, challenge),
             Section::PageRequest(request) => {
                 if self.may_ask(slot, COST_OF_PAGE) {

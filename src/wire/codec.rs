@@ -162,15 +162,20 @@ impl<'a> Reader<'a> {
                 self.rest = rest;
                 u32::from(byte)
             }
-            _ => self.long_varint(),
+            _ => self.long_varint(u64::from(u32::MAX)) as u32,
         }
+    }
+
+    /// Takes a number of 64 bits as a varint.
+    pub(super) fn varint_u64(&mut self) -> u64 {
+        self.long_varint(u64::MAX)
     }
 
     /// One that could be shorter is malformed, although postcard takes it.
     #[cold]
     #[inline(never)]
-    fn long_varint(&mut self) -> u32 {
-        let (value, rest) = match postcard::take_from_bytes::<u32>(self.rest) {
+    fn long_varint(&mut self, max: u64) -> u64 {
+        let (value, rest) = match postcard::take_from_bytes::<u64>(self.rest) {
             Ok(taken) => taken,
             Err(error) => {
                 let cut = error == postcard::Error::DeserializeUnexpectedEnd;
@@ -178,8 +183,9 @@ impl<'a> Reader<'a> {
                 return 0;
             }
         };
-        let varint = self.take(self.rest.len() - rest.len());
-        self.check(!varint.ends_with(&[0]));
+        let length = self.rest.len() - rest.len();
+        let varint = self.take(length);
+        self.check(value <= max && (length == 1 || !varint.ends_with(&[0])));
         value
     }
 
@@ -220,7 +226,17 @@ impl<'a> Reader<'a> {
             Address::v4(octets, port)
         }
     }
+
+    /// Takes an address behind the byte that says of which family it is.
+    pub(super) fn address_of_family(&mut self) -> Address {
+        let family = self.byte();
+        self.check(family == FAMILY_V4 || family == FAMILY_V6);
+        self.address(family == FAMILY_V6)
+    }
 }
+
+const FAMILY_V4: u8 = 4;
+const FAMILY_V6: u8 = 6;
 
 const EPOCH_BYTES: usize = 6;
 
@@ -311,8 +327,8 @@ impl<'a> Builder<'a> {
     }
 
     /// Appends a number as a varint.
-    pub(super) fn put_varint(&mut self, value: u32) {
-        match postcard::to_slice(&value, &mut [0; 5]) {
+    pub(super) fn put_varint(&mut self, value: u64) {
+        match postcard::to_slice(&value, &mut [0; 10]) {
             Ok(varint) => self.put(varint),
             Err(_) => self.overflows = true,
         }
@@ -320,7 +336,7 @@ impl<'a> Builder<'a> {
 
     /// Appends a string in UTF-8, its length before it.
     pub(super) fn put_text(&mut self, text: &str) {
-        self.put_varint(text.len() as u32);
+        self.put_varint(text.len() as u64);
         self.put(text.as_bytes());
     }
 
@@ -330,7 +346,7 @@ impl<'a> Builder<'a> {
         debug_assert!(incarnation.epoch < EPOCH_END, "nobody would accept this epoch");
         debug_assert!(incarnation.refutation < REFUTATION_END, "nor this refutation");
         self.put_number(incarnation.epoch, EPOCH_BYTES);
-        self.put_varint(incarnation.refutation);
+        self.put_varint(u64::from(incarnation.refutation));
     }
 
     /// Appends a usable address, of 6 or 18 bytes.
@@ -341,6 +357,12 @@ impl<'a> Builder<'a> {
             None => self.put(address.octets()),
         }
         self.put_number(u64::from(address.port()), 2);
+    }
+
+    /// Appends a usable address behind the byte of its family.
+    pub(super) fn put_address_of_family(&mut self, address: &Address) {
+        self.put(&[if is_v6(address) { FAMILY_V6 } else { FAMILY_V4 }]);
+        self.put_address(address);
     }
 
     /// Appends all that `parts` writes, or nothing if it does not fit; whether it did.

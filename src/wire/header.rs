@@ -20,6 +20,9 @@ use crate::reject::Reject;
 /// The smallest header, bytes.
 pub const BYTES_MIN: usize = 17;
 
+/// The largest header, bytes.
+pub const BYTES_MAX: usize = BYTES_MIN + 18 + 4;
+
 const VERSION_BYTES: usize = 1;
 const TAG_BYTES: usize = 4;
 

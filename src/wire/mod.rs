@@ -6,6 +6,7 @@
 //! before anything acts on it, and accepts only the one encoding that it would produce itself.
 
 pub mod codec;
+pub mod council;
 mod crc_32c;
 pub mod header;
 pub mod introduction;
@@ -16,6 +17,7 @@ pub mod rumour;
 mod tests;
 
 pub use codec::{Builder, Flaw, Token};
+pub use council::CouncilSection;
 pub(crate) use header::Cluster;
 pub use header::Header;
 pub use introduction::{Challenge, Details, Hello, Refusal, Refused};
@@ -60,6 +62,18 @@ pub mod kind {
     pub const BUCKETS: u8 = 11;
     /// An introduction is refused.
     pub const REFUSED: u8 = 12;
+    /// Council: asks whether it would be voted for.
+    pub const PRE_VOTE: u8 = 32;
+    /// Council: the answer.
+    pub const PRE_VOTED: u8 = 33;
+    /// Council: asks for a vote.
+    pub const VOTE: u8 = 34;
+    /// Council: the answer.
+    pub const VOTED: u8 = 35;
+    /// Council: a leader's heartbeat.
+    pub const APPEND: u8 = 36;
+    /// Council: the answer.
+    pub const APPEND_ACK: u8 = 37;
 }
 
 /// One section, decoded.
@@ -89,6 +103,8 @@ pub enum Section<'a> {
     Buckets(Buckets<'a>),
     /// [`kind::REFUSED`].
     Refused(Refused),
+    /// [`kind::PRE_VOTE`] to [`kind::APPEND_ACK`].
+    Council(CouncilSection<'a>),
     /// A type that this version does not know, and how many bytes its body has.
     Unknown(u8, usize),
 }
@@ -109,6 +125,7 @@ impl Section<'_> {
             Self::Page(_) => kind::PAGE,
             Self::Buckets(_) => kind::BUCKETS,
             Self::Refused(_) => kind::REFUSED,
+            Self::Council(section) => section.kind(),
             Self::Unknown(kind, _) => *kind,
         }
     }
@@ -134,6 +151,9 @@ impl<'a> Section<'a> {
             kind::PAGE => Self::Page(Page::read(b, checked)),
             kind::BUCKETS => Self::Buckets(Buckets::read(b)),
             kind::REFUSED => Self::Refused(Refused::read(b)),
+            kind::PRE_VOTE..=kind::APPEND_ACK => {
+                Self::Council(CouncilSection::read(kind, b, checked))
+            }
             unknown => Self::Unknown(unknown, b.take_all().len()),
         };
         // Nothing may stand behind what is known.

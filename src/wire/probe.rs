@@ -3,7 +3,7 @@
 //! The body of a ping, an ack and a nack is the number alone, 4 bytes; with header and section
 //! that is a datagram of 23 bytes.
 
-use super::codec::{Builder, Reader, Token, is_v6};
+use super::codec::{Builder, Reader, Token};
 use super::kind;
 use crate::address::Address;
 
@@ -16,25 +16,16 @@ pub struct PingReq {
     pub target: Address,
 }
 
-/// The family byte before an address.
-const V4: u8 = 4;
-const V6: u8 = 6;
-
 impl PingReq {
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
-        let number = reader.token();
-        let family = reader.byte();
-        reader.check(family == V4 || family == V6);
-        Self { number, target: reader.address(family == V6) }
+        Self { number: reader.token(), target: reader.address_of_family() }
     }
 
     /// Appends the section.
     pub fn encode(&self, builder: &mut Builder<'_>) -> bool {
-        let family = if is_v6(&self.target) { V6 } else { V4 };
         builder.section(kind::PING_REQ, |b| {
             b.put(&self.number.0);
-            b.put(&[family]);
-            b.put_address(&self.target);
+            b.put_address_of_family(&self.target);
             true
         })
     }

@@ -1,10 +1,12 @@
 //! Datagrams as values that own what they hold, and the independent parts of the tests: a plain
 //! checksum, a splitter of sections.
 
+use midge::Address;
+use midge::council::{self, Body};
 use midge::limits::{BUCKETS, MTU_BYTES};
 use midge::wire::{
-    Buckets, Builder, Challenge, Datagram, Details, Header, Hello, Page, PageRequest, PingReq,
-    Refused, Rumour, Section, Token, header, kind, probe,
+    self, Buckets, Builder, Challenge, Datagram, Details, Header, Hello, Page, PageRequest,
+    PingReq, Refused, Rumour, Section, Token, header, kind, probe,
 };
 
 /// Details that own their strings.
@@ -35,6 +37,10 @@ impl OwnDetails {
     }
 }
 
+/// Where the council's messages come from and go to, which they do not say themselves.
+pub(crate) const SENDER: Address = Address::v4([10, 0, 0, 1], 6434);
+pub(crate) const RECEIVER: Address = Address::v4([10, 0, 0, 2], 6434);
+
 /// A section that owns what it holds.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Message {
@@ -50,6 +56,7 @@ pub(crate) enum Message {
     Page { buckets: u64, first: u16, next: u16, rows: Vec<Rumour> },
     Buckets(Vec<u32>),
     Refused(Refused),
+    Council(Box<council::Message>),
     Unknown(u8, Vec<u8>),
 }
 
@@ -69,6 +76,14 @@ impl Message {
             Self::Page { .. } => kind::PAGE,
             Self::Buckets(_) => kind::BUCKETS,
             Self::Refused(_) => kind::REFUSED,
+            Self::Council(message) => match &message.body {
+                Body::PreVote { .. } => kind::PRE_VOTE,
+                Body::PreVoted { .. } => kind::PRE_VOTED,
+                Body::Vote { .. } => kind::VOTE,
+                Body::Voted { .. } => kind::VOTED,
+                Body::Append(_) => kind::APPEND,
+                Body::Ack(_) => kind::APPEND_ACK,
+            },
             Self::Unknown(kind, _) => *kind,
         }
     }
@@ -93,6 +108,7 @@ impl Message {
             }
             Section::Buckets(buckets) => Self::Buckets(buckets.digests().collect()),
             Section::Refused(refused) => Self::Refused(refused),
+            Section::Council(message) => Self::Council(Box::new(message.decode(SENDER, RECEIVER))),
             Section::Unknown(kind, _) => Self::Unknown(kind, body.to_vec()),
         }
     }
@@ -127,6 +143,7 @@ impl Message {
                 Buckets::encode(builder, &digests)
             }
             Self::Refused(refused) => refused.encode(builder),
+            Self::Council(message) => wire::council::encode(message, builder),
             Self::Unknown(kind, body) => builder.section(*kind, |b| b.put_bytes(body)),
         }
     }

@@ -252,7 +252,7 @@ fn several() -> Packet {
         messages: vec![
             Message::Ack(TOKEN),
             Message::Rumours(rumours),
-            Message::Unknown(32, vec![0xff]),
+            Message::Unknown(31, vec![0xff]),
             Message::Details(small()),
         ],
     }

@@ -60,7 +60,7 @@ proptest! {
         let value = value >> bits;
         let mut buffer = dirty(8);
         let mut builder = Builder::new(&mut buffer);
-        prop_assert!(builder.all(|b| b.put_varint(value)));
+        prop_assert!(builder.all(|b| b.put_varint(u64::from(value))));
         let significant = 32 - value.leading_zeros();
         prop_assert_eq!(builder.len(), significant.div_ceil(7).max(1) as usize);
         prop_assert_eq!(read(builder.bytes(), Reader::varint), Some((value, &[][..])));
@@ -71,7 +71,7 @@ proptest! {
         if let Some((value, rest)) = read(&bytes, Reader::varint) {
             let mut buffer = dirty(8);
             let mut builder = Builder::new(&mut buffer);
-            prop_assert!(builder.all(|b| b.put_varint(value)));
+            prop_assert!(builder.all(|b| b.put_varint(u64::from(value))));
             prop_assert_eq!(builder.bytes(), &bytes[..bytes.len() - rest.len()]);
         }
     }

@@ -1,15 +1,20 @@
 //! What a datagram says, field by field. The fields are those of `docs/wire.md`.
 
 use midge::limits::MTU_BYTES;
+use midge::wire::kind::PRE_VOTE;
 use midge::wire::{self, Details, Flaw, Header, Malformed, Rumours, Section, Token, VERSION};
 use midge::{Address, Incarnation};
 
+use super::council;
 use super::output::Output;
 use crate::text::parts;
 
 /// The sections, by their types from 1 on.
 const SECTIONS: &str = "ping ack ping-req nack rumours details hello challenge page-request \
                         page buckets refused";
+
+/// Those of the council, by their types from [`PRE_VOTE`] on.
+const COUNCIL: &str = "pre-vote pre-voted vote voted append append-ack";
 
 /// The flags that have no name yet.
 const FLAGS_LATER: u8 = 0xe0;
@@ -64,7 +69,8 @@ pub(super) fn datagram(
 
 /// Which section.
 fn kind(output: &mut Output<'_>, kind: u8) {
-    match parts(SECTIONS, b' ').nth(usize::from(kind).wrapping_sub(1)) {
+    let (names, first) = if kind < PRE_VOTE { (SECTIONS, 1) } else { (COUNCIL, PRE_VOTE) };
+    match parts(names, b' ').nth(usize::from(kind).wrapping_sub(usize::from(first))) {
         Some(name) => output.text("section", name),
         None => output.number("section", u64::from(kind)),
     }
@@ -139,6 +145,7 @@ fn section(output: &mut Output<'_>, section: &Section<'_>) {
             output.token("echo", refused.echo);
             output.display("reason", &refused.reason);
         }
+        Section::Council(it) => council::message(output, it),
         Section::Unknown(_, bytes) => output.number("bytes", *bytes as u64),
     }
 }

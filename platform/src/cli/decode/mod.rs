@@ -10,6 +10,7 @@
 //! said to be so, and the next one follows.
 
 mod capture;
+mod council;
 mod explain;
 mod hex;
 mod input;
