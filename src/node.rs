@@ -6,7 +6,7 @@ use crate::event::Event;
 use crate::limits::MTU_BYTES;
 use crate::member::{ForgetError, JoinError, Member, Stats, Status, Swim};
 use crate::reject::Reject;
-use crate::time::Instant;
+use crate::time::{Instant, TimeWindow};
 
 /// A datagram to send: the first `len` bytes of the buffer that was handed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub struct Transmit {
 #[derive(Debug)]
 pub struct Node<const N: usize> {
     swim: Swim<N>,
+    /// The last reading of true time, and when it was made.
+    clock: Option<(Instant, TimeWindow)>,
 }
 
 impl<const N: usize> Default for Node<N> {
@@ -42,7 +44,7 @@ impl<const N: usize> Default for Node<N> {
 impl<const N: usize> Node<N> {
     /// A node that has not been initialised: all bytes zero, so that a static costs no memory
     /// until rows are used. It ignores all input.
-    pub const EMPTY: Self = Self { swim: Swim::EMPTY };
+    pub const EMPTY: Self = Self { swim: Swim::EMPTY, clock: None };
 
     /// Starts the node. `entropy` comes from the operating system or a hardware generator and
     /// keys its tokens and probe numbers; `seed` drives its fair choices. On an error nothing has
@@ -54,7 +56,9 @@ impl<const N: usize> Node<N> {
         seed: u64,
         now: Instant,
     ) -> Result<(), ConfigError> {
-        self.swim.init(config, entropy, seed, now)
+        self.swim.init(config, entropy, seed, now)?;
+        self.clock = None;
+        Ok(())
     }
 
     /// Takes in one datagram. Work is bounded by its size: at most 84 statements about members,
@@ -83,6 +87,12 @@ impl<const N: usize> Node<N> {
     /// all are suspected at the same time.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.swim.handle_timeout(now);
+    }
+
+    /// Takes in a reading of true time, made at `now`: a window that certainly contains it, or `None`
+    /// while nothing is certain. Membership does without.
+    pub fn handle_clock(&mut self, now: Instant, window: Option<TimeWindow>) {
+        self.clock = window.map(|window| (now, window));
     }
 
     /// Builds the next datagram that is owed into `buffer`; `None` when nothing is. Work is bounded
@@ -184,9 +194,44 @@ impl<const N: usize> Node<N> {
         self.swim.status()
     }
 
+    /// The last reading of true time, and when it was made; `None` if nothing was certain then.
+    #[must_use]
+    pub fn clock(&self) -> Option<(Instant, TimeWindow)> {
+        self.clock
+    }
+
     /// Counters since start.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.swim.stats()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_reading_of_true_time_counts() {
+        let mut node = Node::<4>::EMPTY;
+        let config = Config::new("a", Address::v4([10, 0, 0, 1], 6434));
+        let start = Instant::from_micros(1);
+        let window = |earliest_ns| TimeWindow::new(earliest_ns, earliest_ns + 1);
+        for init_again in [false, true] {
+            node.init(&config, [1; 32], 1, start).expect("the configuration is valid");
+            assert_eq!(node.clock(), None);
+            let due = node.poll_timeout();
+            for micros in 2..4 {
+                let now = Instant::from_micros(micros);
+                node.handle_clock(now, window(micros as i64));
+                assert_eq!(node.clock(), Some(now).zip(window(micros as i64)));
+            }
+            if !init_again {
+                node.handle_clock(start, None);
+                assert_eq!(node.clock(), None);
+                node.handle_clock(start, window(1));
+            }
+            assert_eq!(node.poll_timeout(), due);
+        }
     }
 }

@@ -13,10 +13,13 @@ mod harness;
 #[allow(dead_code, reason = "the test in it is run by the process tests")]
 #[path = "../tests/process/steady.rs"]
 mod steady;
+#[allow(dead_code, unreachable_pub, reason = "other tests use other parts of it")]
+#[path = "../tests/clockbound/writer.rs"]
+mod writer;
 
 use std::time::Duration;
 
-use harness::{Options, cluster_with};
+use harness::{Directory, Options, cluster_with};
 
 const NODES: usize = 30;
 const DEFAULT_SECS: u64 = 600;
@@ -37,9 +40,11 @@ fn main() {
 }
 
 fn allocations_of_thirty(time: Duration) {
+    let directory = Directory::new();
+    let clock = steady::clock_option(&directory);
     let agents = cluster_with(NODES, |at| Options {
         period_ms: 1_000,
-        more: vec![format!("--name=node-{at}")],
+        more: vec![format!("--name=node-{at}"), clock.clone()],
         ..Options::default()
     });
     let report = steady::poll_everything(&agents, time);

@@ -180,16 +180,24 @@ impl fmt::Write for Line {
 
 /// Writes `2026-01-31T12:00:00Z `, from Unix seconds.
 pub(crate) fn write_time(out: &mut dyn fmt::Write, secs: u64) {
-    let (year, month, day) = civil_from_days(secs / 86_400);
-    let (hour, minute, second) = (secs / 3_600 % 24, secs / 60 % 60, secs % 60);
+    write_date(out, secs as i64);
     // Lines and pages cannot fail.
-    let _ = write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z ");
+    let _ = out.write_str("Z ");
 }
 
-/// The date of a day since 1970-01-01 in the Gregorian calendar, after Howard Hinnant's
-/// `civil_from_days`: years begin in March, so that the leap day is the last of one.
-const fn civil_from_days(days: u64) -> (u64, u64, u64) {
-    let z = days + 719_468;
+/// Writes `2026-01-31T12:00:00`, from Unix seconds, which may be before 1970.
+#[inline(never)]
+pub(crate) fn write_date(out: &mut dyn fmt::Write, secs: i64) {
+    let (year, month, day) = civil_from_days(secs.div_euclid(86_400));
+    let secs = secs.rem_euclid(86_400);
+    let (hour, minute, second) = (secs / 3_600, secs / 60 % 60, secs % 60);
+    let _ = write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}");
+}
+
+/// The date of a day counted from 1970-01-01 in the Gregorian calendar, from the year 1 on, after
+/// Howard Hinnant's `civil_from_days`: years begin in March, so that the leap day is the last of one.
+const fn civil_from_days(days: i64) -> (u64, u64, u64) {
+    let z = (days + 719_468) as u64;
     let era = z / 146_097;
     let day_of_era = z % 146_097;
     let year_of_era =
@@ -211,6 +219,9 @@ mod tests {
     #[test]
     fn dates_match_known_days() {
         for (days, date) in [
+            (-719_162, (1, 1, 1)),
+            (-106_752, (1677, 9, 21)),
+            (-1, (1969, 12, 31)),
             (0, (1970, 1, 1)),
             (59, (1970, 3, 1)),
             (10_957, (2000, 1, 1)),

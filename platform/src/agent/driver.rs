@@ -13,6 +13,7 @@ use nix::errno::Errno;
 
 use super::api_socket::Door;
 use super::children::Children;
+use super::clock::Watch;
 use super::joining::Joining;
 use super::networks::allows;
 use super::signals::{Request, Signals};
@@ -48,6 +49,18 @@ pub(super) enum Halt {
     Wait(Errno),
 }
 
+/// What the loop works with.
+pub(super) struct Parts<'s> {
+    pub(super) poll: Poll,
+    pub(super) node: &'static mut Node<CAPACITY>,
+    pub(super) joining: Joining<'s>,
+    pub(super) udp: Udp<'s>,
+    pub(super) signals: Signals,
+    pub(super) doors: [Option<Door>; LISTENERS],
+    pub(super) children: Children,
+    pub(super) clock: Watch,
+}
+
 pub(super) struct Driver<'s> {
     poll: Poll,
     node: &'static mut Node<CAPACITY>,
@@ -57,6 +70,7 @@ pub(super) struct Driver<'s> {
     server: Server<'static, Door>,
     manager: Manager,
     children: Children,
+    clock: Watch,
     about: About,
     events: &'static mut Ring,
     counters: Counters,
@@ -77,15 +91,8 @@ pub(super) struct Driver<'s> {
 }
 
 impl<'s> Driver<'s> {
-    pub(super) fn new(
-        poll: Poll,
-        node: &'static mut Node<CAPACITY>,
-        joining: Joining<'s>,
-        udp: Udp<'s>,
-        signals: Signals,
-        doors: [Option<Door>; LISTENERS],
-        children: Children,
-    ) -> Self {
+    pub(super) fn new(parts: Parts<'s>) -> Self {
+        let Parts { poll, node, joining, udp, signals, doors, children, clock } = parts;
         let server = Server::new(doors, take(&BUFFERS), &poll, API)
             .unwrap_or_else(|error| cannot("watch the API socket", error));
         let events = take(&EVENTS);
@@ -98,6 +105,7 @@ impl<'s> Driver<'s> {
             node,
             manager: Manager::new(children.environment),
             children,
+            clock,
             joining,
             udp,
             signals,
@@ -133,6 +141,7 @@ impl<'s> Driver<'s> {
             self.take_events(&events);
             self.receive(&mut incoming);
             self.keep_time();
+            self.read_clock();
             self.serve();
             self.run_children();
             self.join();
@@ -187,6 +196,7 @@ impl<'s> Driver<'s> {
         }
         let next = self.manager.poll_timeout().min(self.children.poll_timeout());
         let next = self.joining.poll_timeout().min(next);
+        let next = self.clock.poll_timeout().min(next);
         let next = self.node.poll_timeout().map_or(next, |due| due.min(next));
         let next = self.server.poll_timeout().map_or(next, |due| due.min(next));
         Some(next.since(os::now()))
@@ -224,6 +234,20 @@ impl<'s> Driver<'s> {
         self.follow_up();
     }
 
+    fn read_clock(&mut self) {
+        self.clock.run(os::now(), self.node);
+        self.tell_clock();
+    }
+
+    /// Tells what is new of the clock, which a request may have read, too.
+    fn tell_clock(&mut self) {
+        if self.clock.is_news() {
+            words::event(self.events.add_clock(&self.clock.time, os::unix_ms()));
+            self.server.wake();
+            self.api_ready = true;
+        }
+    }
+
     fn serve(&mut self) {
         let now = os::now();
         let due = self.server.poll_timeout().is_some_and(|due| due <= now);
@@ -240,6 +264,7 @@ impl<'s> Driver<'s> {
             seeds: self.joining.seeds,
             about: &self.about,
             events: self.events,
+            true_time: &mut self.clock.time,
             counters: &self.counters,
             ready: self.ready,
             now,
@@ -248,6 +273,7 @@ impl<'s> Driver<'s> {
         if core::mem::take(&mut self.dump) {
             words::dump(&api);
         }
+        self.tell_clock();
         self.tell_refusals(now);
         self.follow_up();
     }

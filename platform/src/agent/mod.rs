@@ -3,6 +3,7 @@
 //! - [`driver`]: the loop
 //! - [`joining`]: whom to join; [`finder`]: names become addresses; [`join_file`]: a file of them
 //! - [`networks`]: whom to listen to; [`state_dir`]: what is known at the next start
+//! - [`clock`]: when true time is read
 //! - [`udp`]: the socket of the node; [`advertise`]: which address it tells the others
 //! - [`signals`]: signals as input; [`api_socket`]: where the API listens
 //! - [`children`]: programs that run beside the loop; [`hooks`]: which event is next
@@ -12,6 +13,7 @@
 mod advertise;
 mod api_socket;
 mod children;
+mod clock;
 mod driver;
 mod finder;
 mod hooks;
@@ -40,7 +42,8 @@ use crate::seeds::Seeds;
 use crate::socket::SocketPaths;
 use api_socket::Door;
 use children::Children;
-use driver::{Driver, Halt};
+use clock::Watch;
+use driver::{Driver, Halt, Parts};
 use joining::Joining;
 pub(crate) use networks::{Network, Networks};
 use signals::Signals;
@@ -71,6 +74,10 @@ pub(crate) struct Settings {
     pub(crate) allowed: Networks,
     pub(crate) dns: heapless::Vec<Address, SERVERS>,
     pub(crate) period_ms: u32,
+    /// The segments to read true time from; none if it is not to be read.
+    pub(crate) clockbound: &'static [&'static str],
+    /// How much clocks drift at most, parts per million.
+    pub(crate) max_drift_ppm: u32,
     pub(crate) api: SocketPaths,
     /// Where to listen for readers over TCP.
     pub(crate) http: Option<Address>,
@@ -152,7 +159,8 @@ fn prepare<'s>(settings: &'s Settings, seeds: &'static mut Seeds) -> Driver<'s> 
     words::tell_doors(&doors);
     words::warn_address(&choice);
     let children = Children::new(settings, api);
-    Driver::new(poll, node, joining, udp, signals, doors, children)
+    let clock = Watch::new(settings);
+    Driver::new(Parts { poll, node, joining, udp, signals, doors, children, clock })
 }
 
 fn listen_tcp(address: Option<Address>, option: &'static str) -> Option<Door> {

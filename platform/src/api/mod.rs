@@ -1,6 +1,7 @@
 //! The endpoints of the local API. What they take and give is specified in `docs/api.md`.
 //!
-//! - [`members`], [`status`], [`stats`]: what is known, as JSON and as text for people; metrics
+//! - [`members`], [`status`], [`clock`], [`stats`]: what is known, as JSON and as text for people;
+//!   metrics
 //! - [`command`], [`forget`], [`settings`]: what can be done
 //! - [`guest`]: what is refused to those who come over TCP
 //! - [`events`]: what has happened
@@ -10,6 +11,7 @@
 pub mod address;
 pub mod events;
 
+pub(crate) mod clock;
 mod command;
 mod forget;
 mod guest;
@@ -31,6 +33,7 @@ use crate::text::same_word;
 pub use address::{
     AddressError, DEFAULT_PORT, HOST_BYTES, HTTP_PORT, Target, parse_address, parse_target,
 };
+pub use clock::TrueTime;
 pub(crate) use stats::Figure;
 pub use stats::{Counters, Hooks as HookStats};
 
@@ -57,6 +60,8 @@ pub struct Api<'a, const N: usize> {
     pub about: &'a About,
     /// What has happened.
     pub events: &'a Events,
+    /// Its clock.
+    pub true_time: &'a mut TrueTime<'static>,
     /// What the agent counts.
     pub counters: &'a Counters,
     /// The node has joined, if only once: who has lost sight of all others is still of use.
@@ -75,6 +80,7 @@ pub const METRICS: usize = 2;
 enum Endpoint {
     Members,
     Status,
+    Clock,
     Stats,
     Events,
     Metrics,
@@ -87,9 +93,10 @@ enum Endpoint {
     Log,
 }
 
-const ENDPOINTS: [(&str, Endpoint); 12] = [
+const ENDPOINTS: [(&str, Endpoint); 13] = [
     ("/v1/members", Endpoint::Members),
     ("/v1/status", Endpoint::Status),
+    ("/v1/clock", Endpoint::Clock),
     ("/v1/stats", Endpoint::Stats),
     ("/v1/events", Endpoint::Events),
     ("/metrics", Endpoint::Metrics),
@@ -114,6 +121,7 @@ impl Endpoint {
         match self {
             Self::Members
             | Self::Status
+            | Self::Clock
             | Self::Stats
             | Self::Events
             | Self::Metrics
@@ -159,6 +167,7 @@ impl<const N: usize> App for Api<'_, N> {
                 return self.metrics_page(Cursor::default(), page);
             }
             Endpoint::Status => self.status(content, reply),
+            Endpoint::Clock => self.clock(content, reply),
             Endpoint::Stats => self.stats(content, reply),
             Endpoint::Join => self.join(request, content, reply),
             Endpoint::Leave => self.leave(content, reply),

@@ -2,7 +2,7 @@
 
 use midge::{Duration, Reject, State};
 
-use super::Api;
+use super::{Api, put};
 use crate::http::json::Object;
 use crate::http::{ContentType, Cursor, Next, Page, Reply, Stats as Http, StatusCode};
 use crate::text::parts;
@@ -187,8 +187,25 @@ impl<const N: usize> Api<'_, N> {
         for (state, count) in STATES.iter().zip(members) {
             sample(page, ("members{state=\"", state.name()), count);
         }
+        self.clock_metrics(page);
         describe(page, "build_info", "");
         sample(page, ("build_info{version=\"", self.about.version), 1);
+    }
+
+    fn clock_metrics(&self, page: &mut Page<'_>) {
+        let time = &self.true_time;
+        describe(page, "clock_status", "");
+        sample(page, ("clock_status{status=\"", time.status()), 1);
+        if let Some(source) = time.source() {
+            describe(page, "clock_source", "");
+            sample(page, ("clock_source{source=\"", source), 1);
+        }
+        if let Some(ns) = time.bound_ns() {
+            describe(page, "clock_bound_seconds", "");
+            name_of(page, "clock_bound_seconds ", "");
+            let (seconds, rest) = (ns / 1_000_000_000, ns % 1_000_000_000);
+            put(page, &format_args!("{seconds}.{rest:09}\n"));
+        }
     }
 }
 

@@ -3,14 +3,14 @@
 use midge::Status;
 
 use super::members::{hex, id};
-use super::{About, Api, Target};
+use super::{About, Api, Target, TrueTime};
 use crate::http::{ContentType, Page, Reply, StatusCode, Values, fill, show};
 use crate::seeds::Seeds;
 
 const JSON: &str = "{\"cluster\":$a,\"name\":$b,\"addr\":!a,\"id\":!i,\"version\":$c,\
     \"protocol\":#a,\"epoch\":#b,\"refutation\":#c,\"state\":$d,\"joined\":?d,\"isolated\":?e,\
     \"leaving\":?f,\"members\":{\"alive\":#g,\"suspect\":#h,\"failed\":#i,\"left\":#j},\
-    \"capacity\":#k,\"partial\":?l,\"health\":#m,\"digest\":!d,\"period_ms\":#n,\"seeds\":[!s],\
+    \"capacity\":#k,\"partial\":?l,\"health\":#m,\"digest\":!d,\"period_ms\":#n,\"clock\":!k},\"seeds\":[!s],\
     \"uptime_ms\":#o}\n";
 
 const TEXT: &str = "\
@@ -26,7 +26,7 @@ capacity     #k$h
 health       #m
 digest       !d
 period       #n ms
-seeds        !s
+clock        !kseeds        !s
 uptime       !u
 ";
 
@@ -39,7 +39,15 @@ impl<const N: usize> Api<'_, N> {
         let page = reply.begin(StatusCode::Ok, content);
         let uptime_ms = self.now.since(self.about.started).as_millis();
         let in_json = content != ContentType::Text;
-        write(page, in_json, &self.node.status(), self.seeds, self.about, uptime_ms);
+        write(
+            page,
+            in_json,
+            &self.node.status(),
+            self.seeds,
+            self.true_time,
+            self.about,
+            uptime_ms,
+        );
     }
 }
 
@@ -48,6 +56,7 @@ pub(super) fn write(
     in_json: bool,
     status: &Status<'_>,
     unresolved: &Seeds,
+    time: &TrueTime<'_>,
     about: &About,
     uptime_ms: u64,
 ) {
@@ -85,6 +94,7 @@ pub(super) fn write(
             b'a' => show(page, in_json, &own.address),
             b'i' => id(page, in_json, own.id),
             b'd' => hex(page, in_json, status.digest.into(), 8),
+            b'k' => time.write(page, in_json, false),
             b's' => seeds(page, in_json, status, unresolved),
             _ => uptime(page, uptime_ms / 1_000),
         },

@@ -12,6 +12,7 @@ use crate::http::tests::harness::{Answer, Timed, World, get};
 use crate::seeds::Source;
 
 mod changes;
+mod clock;
 mod events;
 mod figures;
 mod guests;
@@ -24,6 +25,7 @@ struct Fleet {
     nodes: Vec<Box<Node<64>>>,
     seeds: Box<Seeds>,
     events: Box<Events>,
+    time: TrueTime<'static>,
     counters: Counters,
     ready: bool,
     now: Instant,
@@ -56,9 +58,9 @@ fn address(at: usize) -> Address {
 
 impl Fleet {
     fn api(&mut self) -> Api<'_, 64> {
-        let Self { nodes, seeds, events, counters, ready, now } = self;
+        let Self { nodes, seeds, events, time, counters, ready, now } = self;
         let (node, about) = (&mut *nodes[0], &ABOUT);
-        Api { node, seeds, about, events, counters, ready: *ready, now: *now }
+        Api { node, seeds, about, events, true_time: time, counters, ready: *ready, now: *now }
     }
 
     fn new(count: usize) -> Self {
@@ -87,7 +89,8 @@ impl Fleet {
         let (mut events, counters) = (Box::new(Events::EMPTY), Counters::default());
         events.begin(0x1234_abcd);
         let (seeds, now) = (Box::new(Seeds::EMPTY), Instant::ZERO);
-        Self { nodes, seeds, events, counters, ready: false, now }
+        let time = TrueTime::new(&[], "", 500);
+        Self { nodes, seeds, events, time, counters, ready: false, now }
     }
 
     /// Takes note of the events of the node behind the API.
@@ -270,6 +273,9 @@ fn status_of_a_node() {
     let digest = format!("{:08x}", world.app.nodes[1].status().digest);
     assert_eq!(answer["digest"], digest, "the nodes agree");
     assert_eq!(answer["period_ms"], 1_000);
+    let clock = serde_json::json!({"status": "off", "source": null, "bound_ns": null, "trouble": null,
+        "leases": "monotonic", "max_drift_ppm": 500});
+    assert_eq!(answer["clock"], clock);
     assert_eq!(answer["seeds"], Value::Array(Vec::new()));
     assert_eq!(answer["uptime_ms"], 5_000);
 }
@@ -291,6 +297,8 @@ fn status_as_text() {
         "capacity     64",
         "health       0",
         "period       1000 ms",
+        "clock        off, time is unbounded",
+        "leases       rest on a drift of 500 ppm at most",
         "seeds        10.0.0.9:6434",
         "uptime       5 s",
     ] {
@@ -506,13 +514,14 @@ fn the_longest_status_fits() {
     }
     let mut space = [0; crate::http::reply::BODY_ROOM];
     let mut page = Page::new(&mut space);
-    status::write(&mut page, true, &status, &names, &ABOUT, u64::MAX);
+    let time = clock::longest();
+    status::write(&mut page, true, &status, &names, &time, &ABOUT, u64::MAX);
     assert!(!page.is_overfull(), "{} bytes", page.len());
     let value: Value = serde_json::from_slice(page.written()).unwrap();
     let listed = value["seeds"].as_array().unwrap().len();
     assert!(listed > 32, "some names, too");
     let mut page = Page::new(&mut space);
-    status::write(&mut page, false, &status, &names, &ABOUT, u64::MAX);
+    status::write(&mut page, false, &status, &names, &time, &ABOUT, u64::MAX);
     assert!(!page.is_overfull(), "{} bytes", page.len());
 }
 

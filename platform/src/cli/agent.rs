@@ -8,10 +8,11 @@ use midge::{Address, ConfigError, JoinError};
 use nix::sys::utsname::uname;
 
 use super::options::{Flag, Options, Value};
-use super::{Failure, client};
+use super::{Failure, client, clock};
 use crate::agent::{self, Network, Networks, Settings};
 use crate::api::{DEFAULT_PORT, HTTP_PORT, parse_address, parse_target};
 use crate::child::CommandLine;
+use crate::clock::SEGMENT_PATHS;
 use crate::dns::config::DNS_PORT;
 use crate::group::find_group;
 use crate::http::Access;
@@ -22,6 +23,9 @@ use crate::text::{cut, parse_digits, parse_number};
 
 /// In memory that costs nothing until it is used.
 static SEEDS: Slot<Seeds> = Slot::new(Seeds::EMPTY);
+
+/// The path of the segment, if it is given.
+static SEGMENT: Slot<[&str; 1]> = Slot::new([""]);
 
 pub(super) const FLAGS: &[Flag] = &[
     Flag::Bind,
@@ -43,6 +47,8 @@ pub(super) const FLAGS: &[Flag] = &[
     Flag::OnEvent,
     Flag::JoinCmd,
     Flag::Log,
+    Flag::Clockbound,
+    Flag::MaxDriftPpm,
 ];
 
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
@@ -59,6 +65,8 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         allowed: Networks::new(),
         dns: heapless::Vec::new(),
         period_ms: 1_000,
+        clockbound: SEGMENT_PATHS,
+        max_drift_ppm: 500,
         api: client::api_paths(options, cluster)?,
         http: None,
         metrics: None,
@@ -101,6 +109,12 @@ fn set(settings: &mut Settings, seeds: &mut Seeds, value: &Value) -> Result<(), 
         Flag::Period => match parse_number(value.text.as_bytes()) {
             Some(ms @ 50..=60_000) => settings.period_ms = ms as u32,
             _ => return Err(is(value, "not a number of milliseconds from 50 to 60000")),
+        },
+        Flag::Clockbound => settings.clockbound = segments(value)?,
+        // What is off by more than 1 in 100 is broken, and no lease would be left of it.
+        Flag::MaxDriftPpm => match parse_number(value.text.as_bytes()) {
+            Some(ppm @ 1..=10_000) => settings.max_drift_ppm = ppm as u32,
+            _ => return Err(is(value, "not a number of parts per million from 1 to 10000")),
         },
         Flag::ApiMode => match parse_digits(value.text, 8) {
             Some(mode @ 0..=0o777) => settings.api_access.mode = mode as u32,
@@ -168,6 +182,19 @@ fn add_seed(seeds: &mut Seeds, value: &Value) -> Result<(), Failure> {
 
 fn path(value: &Value) -> Result<&'static str, Failure> {
     if value.text.is_empty() { Err(is(value, "no path")) } else { Ok(value.text) }
+}
+
+fn segments(value: &Value) -> Result<&'static [&'static str], Failure> {
+    match value.text {
+        "auto" => Ok(SEGMENT_PATHS),
+        "off" => Ok(&[]),
+        text if clock::is_path(text) => {
+            let paths = SEGMENT.take().ok_or(Failure::Failed)?;
+            *paths = [text];
+            Ok(paths)
+        }
+        _ => Err(is(value, "not auto, off or a path from / on")),
+    }
 }
 
 fn add_network(settings: &mut Settings, value: &Value) -> Result<(), Failure> {

@@ -28,7 +28,7 @@ const PATIENCE_SECS: u16 = 10;
 const WATCH_INTERVAL_MS: u16 = 1_000;
 
 /// The longest request, bytes, and what of it follows the target.
-const REQUEST_BYTES: usize = 1_024;
+pub(super) const REQUEST_BYTES: usize = 1_024;
 const REST_BYTES: usize = 128;
 
 const CLEAR_SCREEN: &[u8] = b"\x1b[H\x1b[2J";
@@ -177,7 +177,7 @@ fn form(options: &Options) -> &'static str {
 
 /// Begins a request: the method and the target, or how it begins.
 #[inline(never)]
-fn begin<'s>(space: &'s mut [u8; REQUEST_BYTES], start: &str) -> Page<'s> {
+pub(super) fn begin<'s>(space: &'s mut [u8; REQUEST_BYTES], start: &str) -> Page<'s> {
     let mut request = Page::new(space);
     request.push(start.as_bytes());
     request
@@ -206,14 +206,22 @@ fn act(options: &Options, start: &str, value: &str) -> Result<(), Failure> {
 }
 
 /// Prints what the agent answers, again and again if asked to.
-fn show(options: &Options, request: &Page<'_>) -> Result<(), Failure> {
+pub(super) fn show(options: &Options, request: &Page<'_>) -> Result<(), Failure> {
+    repeat(options, &mut |sink| ask(options, request, form(options), sink))
+}
+
+/// Prints what `get` hands over, again and again if asked to.
+pub(super) fn repeat(
+    options: &Options,
+    get: &mut dyn FnMut(&mut Sink<'_>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let watch = options.has(Flag::Watch);
     // Cleared is a terminal; what is read by a program gets an empty line in between.
     let clear = watch && isatty(os::stdout()) == Ok(true);
     let mut before: &[u8] = if clear { CLEAR_SCREEN } else { b"" };
     loop {
         // Only when there is something to show in its place.
-        ask(options, request, form(options), &mut |piece| {
+        get(&mut |piece| {
             write(core::mem::take(&mut before))?;
             write(piece)
         })?;
@@ -317,8 +325,9 @@ fn pass_on(source: &mut Source<'_>, sink: &mut Sink<'_>) -> Result<(), Broken> {
     }
     let mut space = [0; PAGE_BYTES];
     let is_usage = response.status == 400;
+    let verb = if response.status < 500 { "refuses" } else { "says" };
     let text = error_text(response.beginning(&mut space)?).unwrap_or("it does not say why");
-    complain(format_args!("the agent refuses: {text}"));
+    complain(format_args!("the agent {verb}: {text}"));
     Err(Broken::Sink(if is_usage { Failure::Usage } else { Failure::Failed }))
 }
 

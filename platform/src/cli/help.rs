@@ -19,6 +19,7 @@ usage: midge COMMAND [OPTION ...]
   agent        run the agent of this node
   members      who is in the cluster, as the agent on this host knows it
   status       this node at a glance
+  clock        what time it certainly is
   events       what happens, as it happens
   stats        the agent's counters
   join HOST    tell the running agent of another host to join through
@@ -35,7 +36,6 @@ Exit status: 0 done, 1 failed, 2 wrong usage, 3 \"no\" (--check), 4 no agent.
 example, two nodes:
   host-a$ midge agent
   host-b$ midge agent --join 10.0.0.1
-  host-b$ midge members
 "];
 
 pub(super) const AGENT: Text = &["\
@@ -45,8 +45,7 @@ usage: midge agent [OPTION ...]        run the agent of this node
   --advertise ADDR[:PORT]  how others reach this node; default: the bound
                            address, or the source of the route to the first seed
   --join HOST[:PORT],...   members to join through; see: midge help joining
-  --on-event CMD           at each event run this, 30 s at most: MIDGE_EVENT_*,
-                           JSON on stdin; no shell: words, '...' is one
+  --on-event CMD           run this at each event, with no shell; JSON on stdin
   --cluster NAME           only nodes of one name meet; default \"default\"
   --name NAME              default: the host name up to its first dot
   --tag KEY=VALUE,...      what others shall know about this node
@@ -59,6 +58,7 @@ usage: midge agent [OPTION ...]        run the agent of this node
   --log LEVEL              error, warn, info (default), debug or trace
 
 SIGTERM, SIGINT leave and stop, a second SIGINT at once; SIGUSR1 logs the state.
+More options, of true time: midge help clockbound.
 
 example: midge agent --join 10.0.0.1,10.0.0.2 --tag zone=eu-1a
 "];
@@ -81,6 +81,18 @@ first one if there is no other. Names are looked up in /etc/hosts, then by DNS;
 again and again while nobody is there, at SIGHUP, and every few minutes.
 
 example: midge agent --join seeds.example.com,10.0.0.2:7000
+"];
+
+/// And more of them.
+pub(super) const CLOCKBOUND: Text = &["\
+true time with a bound: options of midge agent
+
+  --clockbound auto|PATH|off  read it from the segment of the ClockBound daemon;
+                              auto (default): in /var/run/clockbound
+  --max-drift-ppm N           by how much a clock drifts at most, in parts per
+                              million, 1 to 10000; default 500
+
+example: midge agent --clockbound /var/run/clockbound/shm0
 "];
 
 pub(super) const MEMBERS: Text = &[
@@ -110,6 +122,21 @@ usage: midge status [OPTION ...]       this node at a glance
     ASK,
     "
 example: until midge status --check; do sleep 1; done
+",
+];
+
+pub(super) const CLOCK: Text = &[
+    "\
+usage: midge clock [OPTION ...]        what time it certainly is
+
+  --segment PATH   read this segment of ClockBound, without asking the agent
+",
+    SHOW,
+    ASK,
+    "
+True time is between earliest and latest. Exit status 1: nobody can tell.
+
+example: midge clock --segment /var/run/clockbound/shm0
 ",
 ];
 
@@ -236,7 +263,7 @@ mod tests {
     #[test]
     fn fits_a_screen_and_has_an_example() {
         let commands = COMMANDS.iter().map(|command| command.help);
-        for pieces in commands.chain([OVERVIEW, JOINING]) {
+        for pieces in commands.chain([OVERVIEW, JOINING, CLOCKBOUND]) {
             let text = pieces.concat();
             assert!(text.lines().count() <= 24, "{text}");
             assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");

@@ -5,6 +5,7 @@
 
 mod agent;
 mod client;
+mod clock;
 mod decode;
 mod help;
 pub mod manual;
@@ -84,7 +85,7 @@ const SHOW: &[Flag] = &[Flag::Json, Flag::Watch, Flag::Cluster, Flag::Api];
 /// What commands that change something take.
 const ASK: &[Flag] = &[Flag::Cluster, Flag::Api];
 
-const COMMANDS: [Command; 12] = [
+const COMMANDS: [Command; 13] = [
     Command {
         name: "agent",
         help: help::AGENT,
@@ -113,6 +114,13 @@ const COMMANDS: [Command; 12] = [
         flags: &[Flag::Json, Flag::Watch, Flag::Check, Flag::Cluster, Flag::Api],
         operands: NONE,
         run: client::status,
+    },
+    Command {
+        name: "clock",
+        help: help::CLOCK,
+        flags: &[Flag::Segment, Flag::Json, Flag::Watch, Flag::Cluster, Flag::Api],
+        operands: NONE,
+        run: clock::clock,
     },
     Command {
         name: "events",
@@ -236,6 +244,7 @@ fn show_help(arguments: &mut Strings) -> Result<(), Failure> {
     print(match word(arguments)? {
         None | Some("--help" | "-h") => help::OVERVIEW,
         Some("joining") => help::JOINING,
+        Some("clockbound") => help::CLOCKBOUND,
         Some(name) => find(name)?.help,
     })
 }

@@ -34,6 +34,9 @@ pub(crate) enum Flag {
     Cluster,
     State,
     Since,
+    Clockbound,
+    MaxDriftPpm,
+    Segment,
     // From here on they take a list.
     Tag,
     Join,
@@ -50,8 +53,8 @@ pub(crate) enum Flag {
 
 /// Their names, without the dashes.
 const NAMES: &str = "bind advertise name period api http metrics api-group api-mode on-event \
-                     join-cmd log state-dir join-file cluster state since tag join allow-cidr dns \
-                     json watch quiet check help";
+                     join-cmd log state-dir join-file cluster state since clockbound max-drift-ppm \
+                     segment tag join allow-cidr dns json watch quiet check help";
 
 impl Flag {
     /// Its name, without the dashes.

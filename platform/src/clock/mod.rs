@@ -10,7 +10,7 @@ mod guard;
 mod marker;
 mod page;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use core::{fmt, mem, slice};
 
@@ -223,7 +223,9 @@ impl<'p> Clock<'p> {
             self.choose();
             read = self.bounded();
         }
-        let bounded = read?;
+        // That a copy is of no use says less than that there is no file to copy again.
+        let trouble = self.trouble();
+        let bounded = read.map_err(|of_copy| trouble.unwrap_or(of_copy))?;
         if bounded.age_ns >= self.look_again_ns {
             self.look_again_ns = bounded.age_ns.saturating_add(LOOK_AGAIN_NS);
         } else if bounded.age_ns < LOOK_AGAIN_NS {

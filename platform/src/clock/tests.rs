@@ -2,7 +2,7 @@
 
 #[allow(dead_code, unreachable_pub, reason = "other tests use other parts of it")]
 #[path = "../../tests/clockbound/writer.rs"]
-mod writer;
+pub(crate) mod writer;
 
 use std::fs;
 use std::path::Path;

@@ -38,6 +38,8 @@ pub enum StatusCode {
     Busy,
     /// 503, too
     NotReady,
+    /// 503, too
+    NoClock,
     /// 505
     Version,
 }
@@ -58,7 +60,7 @@ impl StatusCode {
             Self::Expectation => "417 Expectation Failed",
             Self::HeadTooLarge => "431 Request Header Fields Too Large",
             Self::NotImplemented => "501 Not Implemented",
-            Self::Busy | Self::NotReady => "503 Service Unavailable",
+            Self::Busy | Self::NotReady | Self::NoClock => "503 Service Unavailable",
             Self::Version => "505 HTTP Version Not Supported",
         }
     }
@@ -74,6 +76,7 @@ impl StatusCode {
             Self::BodyTooLarge | Self::HeadTooLarge => "too_large",
             Self::Busy => "busy",
             Self::NotReady => "not_ready",
+            Self::NoClock => "no_clock",
             Self::BadRequest
             | Self::Timeout
             | Self::Expectation

@@ -4,6 +4,7 @@
 //! `MIDGE_BIN` names the binary; without it, the one that cargo has built.
 
 mod bad_input;
+mod clock;
 mod command_line;
 mod commands;
 mod decode;
@@ -25,3 +26,7 @@ mod steady;
 mod tcp;
 mod unread;
 mod upgrade;
+
+#[allow(dead_code, unreachable_pub, reason = "other tests use other parts of it")]
+#[path = "../clockbound/writer.rs"]
+mod writer;

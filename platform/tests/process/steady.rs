@@ -5,17 +5,20 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use midge::clockbound::Layout;
 use nix::sys::signal::Signal;
 
-use crate::harness::{Agent, DEADLINE, request};
+use crate::harness::{Agent, DEADLINE, Directory, request};
+use crate::writer::{Now, encode, fresh};
 
 /// What is asked of every agent in each round, with the status of the answer.
-const REQUESTS: [(&str, &str, u16); 22] = [
+const REQUESTS: [(&str, &str, u16); 23] = [
     ("GET", "/v1/members", 200),
     ("GET", "/v1/members?quiet=1", 200),
     ("GET", "/v1/members?state=alive&tag=turn=1", 200),
     ("GET", "/v1/members?state=dead", 400),
     ("GET", "/v1/status", 200),
+    ("GET", "/v1/clock", 200),
     ("GET", "/v1/stats", 200),
     ("GET", "/metrics", 200),
     ("GET", "/healthz", 200),
@@ -94,6 +97,14 @@ impl Reader {
     }
 }
 
+/// The option to read true time from a segment in this directory, which lasts for an hour.
+pub(crate) fn clock_option(directory: &Directory) -> String {
+    let path = directory.path("segment");
+    let segment = fresh(Layout::V2, Now::read(), 3_600_000_000_000);
+    fs::write(&path, encode(&segment)).expect("there is space");
+    format!("--clockbound={}", path.display())
+}
+
 fn resident_kib(agent: &Agent) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", agent.pid())).expect("it runs");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
@@ -138,7 +149,10 @@ pub(crate) fn poll_everything(agents: &[Agent], time: Duration) -> Report {
 
 #[test]
 fn nothing_is_allocated_whatever_is_asked() {
-    let agents = crate::harness::cluster(5);
+    use crate::harness::{Options, cluster_with};
+    let directory = Directory::new();
+    let clock = clock_option(&directory);
+    let agents = cluster_with(5, |_| Options { more: vec![clock.clone()], ..Options::default() });
     let report = poll_everything(&agents, Duration::from_secs(3));
     assert_eq!(report.allocations, 0, "{report:?}");
     assert!(report.events > 0, "{report:?}");

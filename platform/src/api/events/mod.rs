@@ -12,6 +12,7 @@ mod stream;
 
 use midge::{Event, Node};
 
+use super::TrueTime;
 use crate::http::Page;
 use crate::text::{cut, parse_hex, parse_number};
 
@@ -65,11 +66,24 @@ impl Events {
 
     /// Adds what the node has told, at this Unix time in milliseconds, and returns it.
     pub fn add<const N: usize>(&mut self, node: &Node<N>, event: &Event, time_ms: u64) -> &Record {
+        let record = self.next(time_ms);
+        record.set(node, event);
+        record
+    }
+
+    /// Adds what there is to be told of the clock.
+    pub fn add_clock(&mut self, time: &TrueTime<'static>, time_ms: u64) -> &Record {
+        let record = self.next(time_ms);
+        record.set_clock(time);
+        record
+    }
+
+    fn next(&mut self, time_ms: u64) -> &mut Record {
         self.last += 1;
         let record = &mut self.records[index(self.last)];
         record.seq = self.last;
         record.time_ms = time_ms;
-        record.set(node, event);
+        record.clear();
         record
     }
 

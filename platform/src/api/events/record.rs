@@ -9,7 +9,8 @@ use midge::limits::{NAME_BYTES, TAGS_BYTES};
 use midge::wire::Refusal;
 use midge::{Address, Incarnation, Member, Node, State};
 
-use crate::api::members;
+use crate::api::{TrueTime, members};
+use crate::clock::Trouble;
 use crate::http::json::Object;
 use crate::http::{Page, Values, fill, none};
 use crate::text::{Quoted, cut};
@@ -67,6 +68,10 @@ pub enum Kind {
     RefusedProtocol,
     /// A seed refuses this node: its address is another's.
     RefusedConflict,
+    /// True time is known, and how well.
+    Clock,
+    /// True time is not known.
+    NoClock,
     /// Of no meaning to this version.
     Other,
     /// Events that are no longer kept.
@@ -75,7 +80,7 @@ pub enum Kind {
 
 /// Name, and after a space what an operator should know or do. Routine is `info`; what begins with
 /// an exclamation mark one may have to act on: it is `warn`.
-const KINDS: [&str; 25] = [
+const KINDS: [&str; 27] = [
     "joined",
     "joined the first node, ready",
     "!isolated nothing heard for 10 periods",
@@ -101,6 +106,8 @@ const KINDS: [&str; 25] = [
     "!refused the table of that member has no free row",
     "!refused no protocol version in common, upgrade the older one",
     "!refused another live node uses this address",
+    "clock",
+    "!clock time is unbounded; midge clock says what to do",
     "other",
     "!lost",
 ];
@@ -122,8 +129,9 @@ impl Kind {
     }
 }
 
-/// A detail of an event.
+/// A detail of an event. The first one is all zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Value {
     /// Not known.
     Unknown,
@@ -135,6 +143,8 @@ pub enum Value {
     Word(&'static str),
     /// An address.
     Address(Address),
+    /// What is wrong with a file of the clock.
+    Trouble(Trouble<'static>),
 }
 
 impl fmt::Display for Value {
@@ -145,6 +155,7 @@ impl fmt::Display for Value {
             Self::Flag(flag) => write!(f, "{flag}"),
             Self::Word(word) => f.write_str(word),
             Self::Address(address) => write!(f, "{address}"),
+            Self::Trouble(trouble) => write!(f, "\"{trouble}\""),
         }
     }
 }
@@ -208,10 +219,25 @@ impl Record {
         details: [Detail::NONE; 2],
     };
 
-    /// Makes it say what the node has told, and what the node knows about it now.
-    pub(super) fn set<const N: usize>(&mut self, node: &Node<N>, event: &Event) {
+    /// Makes it say nothing.
+    pub(super) fn clear(&mut self) {
         self.details = [Detail::NONE; 2];
         self.member.address = Address::NONE;
+    }
+
+    /// Makes it say what is known of the time.
+    pub(super) fn set_clock(&mut self, time: &TrueTime<'static>) {
+        self.kind = if time.window().is_some() { Kind::Clock } else { Kind::NoClock };
+        self.detail("status", Value::Word(time.status()));
+        match (time.trouble(), time.source()) {
+            (None, Some(path)) => self.detail("source", Value::Word(path)),
+            (Some(trouble), _) => self.detail("trouble", Value::Trouble(trouble)),
+            (None, None) => {}
+        }
+    }
+
+    /// Makes it say what the node has told, and what the node knows about it now.
+    pub(super) fn set<const N: usize>(&mut self, node: &Node<N>, event: &Event) {
         let status = node.status();
         self.kind = match *event {
             Event::Joined => {
@@ -344,6 +370,7 @@ impl Record {
                 Value::Number(number) => object.number(key, *number),
                 Value::Flag(flag) => object.flag(key, *flag),
                 Value::Word(_) | Value::Address(_) => object.display(key, value),
+                Value::Trouble(trouble) => object.display(key, trouble),
             }
         }
         object.close();

@@ -6,6 +6,7 @@ use midge::{Address, Config, Duration, Incarnation, Instant, State};
 use serde_json::{Value as Json, json};
 
 use super::*;
+use crate::api::TrueTime;
 
 const OWN: Address = Address::v4([10, 0, 0, 1], 6434);
 const OTHER: Address = Address::v4([10, 0, 0, 2], 6434);
@@ -154,6 +155,31 @@ fn every_other_event() {
         assert!(said.contains(&format!("event={}", json["event"].as_str().unwrap())));
         assert_eq!(json["member"].is_null(), !said.contains("incarnation="), "{said}");
     }
+}
+
+#[test]
+fn what_is_known_of_the_time() {
+    let mut time = TrueTime::new(&["/nowhere/shm1"], "", 500);
+    assert!(!time.read());
+    let mut events = ring();
+    // What the place held before is gone.
+    events.add(&*node(), &member(Change::Failed, OWN), 1);
+    let record = events.add_clock(&time, 7).clone();
+    assert_eq!(
+        record.to_string(),
+        "event=clock status=unavailable trouble=\"/nowhere/shm1: No such file or directory\" \
+         note=\"time is unbounded; midge clock says what to do\""
+    );
+    assert_eq!((record.kind, record.kind.level()), (Kind::NoClock, log::Level::Warn));
+    let json: Json = serde_json::from_str(&text(&events, &record)).unwrap();
+    let expected = json!({
+        "id": "5f3a9c01-2", "event": "clock", "time_ms": 7, "member": null,
+        "detail": {
+            "status": "unavailable",
+            "trouble": "/nowhere/shm1: No such file or directory",
+        },
+    });
+    assert_eq!(json, expected);
 }
 
 #[test]

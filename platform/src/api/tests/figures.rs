@@ -10,6 +10,10 @@ use crate::http::Stats as Http;
 /// A world in which every figure of the agent has another value.
 fn world() -> World<Fleet> {
     let mut world = Fleet::world(3);
+    let source = clock::Source::new("metrics");
+    source.write(&source.fresh());
+    world.app.time = source.time();
+    world.app.time.tell(world.now, &mut world.app.nodes[0]);
     world.app.counters = Counters {
         http: Http {
             connections: 101,
@@ -174,12 +178,28 @@ fn metrics_are_what_prometheus_reads() {
         ("midge_joined", 1.0),
         ("midge_isolated", 0.0),
         ("midge_uptime_seconds", 5.0),
+        ("midge_clock_status{status=\"synchronized\"}", 1.0),
     ] {
         assert_eq!(samples.get(series), Some(&value), "{series}");
     }
     assert_eq!(kinds["midge_members"], "gauge");
     assert_eq!(kinds["midge_probes_total"], "counter");
     assert!(samples.contains_key("midge_rtt_seconds"));
+    let bound = samples["midge_clock_bound_seconds"];
+    assert!((0.001..1.0).contains(&bound), "{bound}");
+    let sources = samples.iter().filter(|(series, _)| series.starts_with("midge_clock_source{"));
+    let sources: Vec<_> = sources.collect();
+    assert!(matches!(sources[..], [(series, 1.0)] if series.ends_with("/shm\"}")), "{sources:?}");
+}
+
+/// No figure stands for one that is not known.
+#[test]
+fn metrics_without_a_clock() {
+    let answer = Fleet::world(1).ask(&get("/metrics")).only();
+    let Exposition { samples, kinds } = Exposition::parse(answer.text());
+    assert_eq!(samples["midge_clock_status{status=\"off\"}"], 1.0);
+    assert!(!kinds.contains_key("midge_clock_bound_seconds"));
+    assert!(!kinds.contains_key("midge_clock_source"));
 }
 
 /// When the numbers are large, a page does not hold them all.

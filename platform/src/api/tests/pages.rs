@@ -16,6 +16,7 @@ struct Crowd {
     node: &'static mut Node<FULL>,
     seeds: Box<Seeds>,
     events: Box<Events>,
+    time: TrueTime<'static>,
     counters: Counters,
     /// Pages so far: between two of them, some members change.
     pages: u32,
@@ -65,8 +66,8 @@ impl Crowd {
         }
         let (seeds, mut events) = (Box::new(Seeds::EMPTY), Box::new(Events::EMPTY));
         events.begin(1);
-        let counters = Counters::default();
-        let mut crowd = Self { node, seeds, events, counters, pages: 0, now: soon };
+        let (time, counters) = (TrueTime::new(&[], "", 500), Counters::default());
+        let mut crowd = Self { node, seeds, events, time, counters, pages: 0, now: soon };
         crowd.fill();
         crowd
     }
@@ -123,8 +124,9 @@ impl Crowd {
     }
 
     fn api(&mut self) -> Api<'_, FULL> {
-        let Self { node, seeds, events, counters, now, .. } = self;
-        Api { node, seeds, about: &ABOUT, events, counters, ready: true, now: *now }
+        let Self { node, seeds, events, time, counters, now, .. } = self;
+        let (about, true_time) = (&ABOUT, time);
+        Api { node, seeds, about, events, true_time, counters, ready: true, now: *now }
     }
 }
 

@@ -53,7 +53,7 @@ impl Values {
     /// By the name that the help gives them.
     fn of(placeholder: &str) -> Self {
         match placeholder.trim_end_matches(",...") {
-            "PATH" | "FILE" | "DIR" | "CMD" => Self::Files,
+            "PATH" | "auto|PATH|off" | "FILE" | "DIR" | "CMD" => Self::Files,
             "LEVEL" => Self::Words(logger::LEVELS.map(|(name, _)| name).to_vec()),
             "S" => {
                 let states = [State::Alive, State::Suspect, State::Failed, State::Left];
@@ -150,7 +150,7 @@ fn entries(block: &str) -> Vec<Entry> {
 }
 
 /// Texts that say more about the options of a command.
-const MORE: [(&str, help::Text); 1] = [("agent", help::JOINING)];
+const MORE: [(&str, help::Text); 2] = [("agent", help::JOINING), ("agent", help::CLOCKBOUND)];
 
 /// All texts about a command, its own first.
 fn texts(command: &Command) -> Vec<Parts> {

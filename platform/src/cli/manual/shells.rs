@@ -44,7 +44,7 @@ pub fn bash() -> String {
             Values::Any => out += "\" ;;\n",
         }
     }
-    let _ = writeln!(out, "            help) words=\"{} joining\" ;;", names());
+    let _ = writeln!(out, "            help) words=\"{} joining clockbound\" ;;", names());
     out += "            esac ;;\n        esac\n    fi\n";
     out += "    mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n}\n";
     out + "complete -F _midge midge\n"
@@ -86,7 +86,7 @@ pub fn zsh() -> String {
         let rest = format!("*:argument:{}", zsh_values(&arguments(command)));
         let _ = writeln!(out, " \\\n        {} ;;", quoted(&rest));
     }
-    out += "    help) commands+=('joining:whom the agent joins')\n";
+    out += "    help) commands+=('joining:whom the agent joins' 'clockbound:true time')\n";
     out + "        _describe -t commands command commands ;;\n    esac\n}\n_midge \"$@\"\n"
 }
 
@@ -116,7 +116,7 @@ pub fn fish() -> String {
     }
     out += "complete -c midge -n __fish_use_subcommand -a help -d 'help of a command'\n";
     let of_help = "complete -c midge -n '__fish_seen_subcommand_from help'";
-    let _ = writeln!(out, "{of_help} -a '{} joining'", names());
+    let _ = writeln!(out, "{of_help} -a '{} joining clockbound'", names());
     for command in &COMMANDS {
         let name = command.name;
         let begin = format!("complete -c midge -n '__fish_seen_subcommand_from {name}'");
