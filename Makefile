@@ -75,6 +75,8 @@ bench: ## how long real processes take to agree and to notice a crash; the API b
 	cargo bench --package midge-agent --bench requests
 	CARGO_TARGET_DIR=$(TARGET_DIR)/benches benches/times.sh
 	CARGO_TARGET_DIR=$(TARGET_DIR)/benches benches/instructions.sh
+	cargo bench --manifest-path tests/official_clock/Cargo.toml \
+		--target-dir $(TARGET_DIR)/official-clock --bench reading
 
 soak: ## 30 agents that are asked everything for SOAK_SECONDS (600): no heap use, no growth
 	@.ci/setup base

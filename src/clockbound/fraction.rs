@@ -11,9 +11,14 @@ pub struct Fraction {
 }
 
 impl Fraction {
+    /// In units of 2^-64, rounded up, and by at most one of them.
+    pub(super) fn rounded_up(self) -> u64 {
+        let down = self.numerator.checked_shr(self.shift.into()).unwrap_or(0);
+        down.saturating_add(u64::from(self.numerator != 0))
+    }
+
     /// `self * count * unit`, rounded up: greater than the product by a unit of the result at most,
     /// and 0 only if the product is. `unit` is below 2^30, so that the product is below 2^94.
-    #[inline(never)]
     pub(super) fn times(self, count: u64, unit: u32) -> Fixed {
         let product = u128::from(self.numerator) * u128::from(count);
         // One half after the other: with the unit the product has up to 158 bits.
@@ -31,16 +36,7 @@ pub(super) struct Fixed(pub(super) u128);
 
 impl Fixed {
     /// So many of its bits are behind the point.
-    const BITS: u32 = 32;
-
-    /// `count * ratio / 10^9`, rounded up.
-    pub(super) const fn billionths(count: u64, ratio: u32) -> Self {
-        const BILLION: u64 = 1_000_000_000;
-        let rest = count % BILLION * ratio as u64;
-        let whole = (count / BILLION) as u128 * ratio as u128 + (rest / BILLION) as u128;
-        let part = ((rest % BILLION) << Self::BITS).div_ceil(BILLION);
-        Self((whole << Self::BITS) + part as u128)
-    }
+    pub(super) const BITS: u32 = 32;
 
     /// A whole number.
     pub(super) const fn whole(number: u64) -> Self {
@@ -52,18 +48,9 @@ impl Fixed {
         Self(self.0.saturating_sub(1))
     }
 
-    pub(super) const fn plus(self, other: Self) -> Self {
-        Self(self.0 + other.0)
-    }
-
     /// What is behind the point, in units of 2^-32.
     pub(super) const fn part(self) -> u32 {
         self.0 as u32
-    }
-
-    /// `self * part / 2^32`, rounded up.
-    pub(super) const fn scaled(self, part: u32) -> Self {
-        Self((self.0 * part as u128).div_ceil(1 << Self::BITS))
     }
 
     /// Rounded down to a whole number; `None` beyond an i64.

@@ -93,7 +93,7 @@ impl Segment {
     /// # Errors
     ///
     /// [`ClockError`]; the segment is unchanged, and another reading may be fine.
-    #[inline(never)]
+    #[inline]
     pub fn at(&self, reading: Reading, marker: Option<u64>) -> Result<Bounded, ClockError> {
         let is_disrupted = match marker {
             _ if !self.disruption_support => false,
@@ -141,19 +141,29 @@ impl Segment {
 
     /// The window around what the clock shows, and the bound at that age.
     fn window(&self, shown: &Shown) -> Option<(TimeWindow, i64)> {
-        let whole = self.growth(shown.age.floor()? as u64);
-        let part = self.growth(1).scaled(shown.age.part());
-        let bound_ns = self.bound_ns.checked_add(whole.plus(part).ceil()?)?;
+        let bound_ns = self.bound_ns.checked_add(self.grown(shown.age)?)?;
         let earliest_ns = shown.earliest_ns.checked_sub(bound_ns)?;
         let latest_ns = shown.latest_ns.checked_add(bound_ns)?;
         Some((TimeWindow::new(earliest_ns, latest_ns)?, bound_ns))
     }
 
-    /// By how much the bound grows in so many nanoseconds, rounded up: the clock drifts, and the
+    /// By how many nanoseconds the bound grows in this time, rounded up: the clock drifts, and the
     /// period may be misjudged.
-    fn growth(&self, age_ns: u64) -> Fixed {
-        let misjudged = self.period_error.times(age_ns, 1);
-        Fixed::billionths(age_ns, self.max_drift_ppb).plus(misjudged)
+    fn grown(&self, age: Fixed) -> Option<i64> {
+        /// `2^93 / 10^9`, rounded up.
+        const PER_BILLION: u64 = (1_u128 << 93).div_ceil(NS_PER_S as u128) as u64;
+        // The rates are in units of 2^-64, rounded up: that adds a nanosecond in a hundred years.
+        let drift = u128::from(self.max_drift_ppb) * u128::from(PER_BILLION);
+        let misjudged = u128::from(self.period_error.rounded_up());
+        let rate = drift.div_ceil(1 << 29) + misjudged;
+        let whole = u128::from(age.floor()? as u64).checked_mul(rate)?;
+        let part = (u128::from(age.part()) * rate).div_ceil(1 << Fixed::BITS);
+        // What drift alone makes of whole nanoseconds is a number of billionths. For some seconds the
+        // rounding above is less than one of them.
+        let is_exact = misjudged == 0 && age.part() == 0;
+        let up = if is_exact { u64::MAX - u64::MAX / u64::from(NS_PER_S) } else { u64::MAX };
+        let grown = whole.checked_add(part + u128::from(up))? >> 64;
+        i64::try_from(grown).ok()
     }
 
     /// The status, after nothing was heard of the daemon until now.

@@ -217,14 +217,25 @@ fn products_are_those_of_long_multiplication() {
     }
 }
 
+/// Drift alone is rounded up to the very nanosecond for the first seconds, and never down.
 #[test]
-fn billionths_are_rounded_up() {
+fn drift_is_rounded_up() {
     let mut rng = Rng::new(5);
     for _ in 0..20_000 / crate::SHORTER {
-        let (count, ratio) = (number(&mut rng), number(&mut rng) as u32);
-        let product = u128::from(count) * u128::from(ratio);
-        let exact = product.div_ceil(1_000_000_000);
-        let ceil = Fixed::billionths(count, ratio).ceil();
-        assert_eq!(ceil, i64::try_from(exact).ok(), "{count} {ratio}");
+        // Up to 73 years.
+        let (age_ns, drift_ppb) = ((number(&mut rng) >> 3) as i64, number(&mut rng) as u32);
+        let segment = Segment { as_of_ns: 0, bound_ns: 0, max_drift_ppb: drift_ppb, ..v2() };
+        let exact = (age_ns as u128 * u128::from(drift_ppb)).div_ceil(S as u128);
+        let reading = Reading::Clocks { realtime_ns: 0, monotonic_coarse_ns: age_ns };
+        match segment.at(reading, None) {
+            Ok(bounded) => {
+                let more = bounded.bound_ns as u128 - exact;
+                assert!(more <= u128::from(age_ns > 5 * S), "{age_ns} {drift_ppb}: {more}");
+            }
+            Err(error) => {
+                assert_eq!(error, ClockError::Range);
+                assert!(exact >= i64::MAX as u128, "{age_ns} {drift_ppb}");
+            }
+        }
     }
 }

@@ -163,40 +163,53 @@ fn a_file_that_is_cut_is_an_error_wherever_it_is_cut() {
     }
 }
 
+/// Makes a segment's file unreadable, and says how the reader is to put that.
+fn spoil(path: &Path, writer: &Writer, how: u32) -> Cause {
+    match how {
+        0 => {
+            writer.begin();
+            Cause::Segment(SegmentError::Busy)
+        }
+        1 => {
+            fs::remove_file(path).expect("it is there");
+            writer.begin();
+            MISSING
+        }
+        _ => {
+            resize(path, 0);
+            Cause::Segment(SegmentError::Short)
+        }
+    }
+}
+
 #[test]
 fn the_last_good_copy_serves_until_it_is_void() {
     let folder = Folder::new("void");
     let path = folder.path("shm");
     let paths = [name(&path)];
-    for busy in [true, false] {
+    let start = |lasts_ns| {
         let writer = Writer::start(&path, Layout::V2);
-        writer.update(&fresh(Layout::V2, Now::read(), 300_000_000));
+        writer.update(&fresh(Layout::V2, Now::read(), lasts_ns));
         let mut clock = Clock::new(&paths, "");
         clock.read().expect("it was written");
-        let cause = if busy {
-            writer.begin();
-            Cause::Segment(SegmentError::Busy)
-        } else {
-            fs::remove_file(&path).expect("it is there");
-            writer.begin();
-            MISSING
-        };
-        let trouble = Trouble::of_segment(paths[0], cause);
-        let mut served = 0;
-        eventually("the copy becomes void", || match clock.read() {
-            Ok(bounded) => {
-                assert_eq!(bounded.status, ClockStatus::Synchronized);
-                assert_eq!(clock.trouble(), Some(trouble));
-                served += 1;
-                false
-            }
-            Err(told) => told == trouble,
-        });
-        assert!(served > 0);
-        assert_eq!((clock.segment(), clock.path()), (None, None));
-        Writer::start(&path, Layout::V2).update(&fresh(Layout::V2, Now::read(), MINUTE_NS));
+        (writer, clock)
+    };
+    for how in 0..3 {
+        let (writer, mut clock) = start(MINUTE_NS);
+        let trouble = Trouble::of_segment(paths[0], spoil(&path, &writer, how));
+        for _ in 0..10 {
+            let status = clock.read().map(|read| read.status);
+            assert_eq!(status, Ok(ClockStatus::Synchronized));
+            assert_eq!(clock.trouble(), Some(trouble));
+        }
+        Writer::start(&path, Layout::V1).update(&fresh(Layout::V1, Now::read(), MINUTE_NS));
         clock.read().expect("it is there again");
         assert_eq!(clock.trouble(), None);
+
+        let (writer, mut clock) = start(100_000_000);
+        let trouble = Trouble::of_segment(paths[0], spoil(&path, &writer, how));
+        eventually("the copy becomes void", || clock.read() == Err(trouble));
+        assert_eq!((clock.segment(), clock.path()), (None, None));
     }
 }
 
@@ -237,22 +250,23 @@ fn of_several_the_first_usable_one_is_taken() {
     write(0, Layout::V3, -MINUTE_NS);
     assert_eq!(clock.read().map(|read| read.status), Ok(ClockStatus::Unknown));
     assert_eq!(clock.path(), Some(paths[0]));
-    write(2, Layout::V1, 300_000_000);
+    write(2, Layout::V1, MINUTE_NS);
     fs::remove_file(&files[0]).expect("it is there");
     Writer::start(&files[0], Layout::V3);
-    assert_eq!(
-        Clock::new(&paths, "").read().map(|read| read.status),
-        Ok(ClockStatus::Synchronized)
-    );
-    // One that serves is left for no other, and one that does not for the next.
     let mut clock = Clock::new(&paths, "");
-    clock.read().expect("one is good");
+    assert_eq!(clock.read().map(|read| read.status), Ok(ClockStatus::Synchronized));
+    // One that serves is left for no other.
     assert_eq!(clock.path(), Some(paths[2]));
     resize(&files[2], 0);
     write(1, Layout::V2, MINUTE_NS);
     clock.read().expect("the copy serves");
     assert_eq!(clock.path(), Some(paths[2]));
-    eventually("the copy becomes void", || clock.read().is_ok() && clock.path() == Some(paths[1]));
+    // One that does not is left for the next.
+    write(2, Layout::V1, 100_000_000);
+    let mut clock = Clock::new(&paths, "");
+    clock.read().expect("two are good");
+    resize(&files[2], 0);
+    eventually("the next is taken", || clock.read().is_ok() && clock.path() == Some(paths[1]));
     assert_eq!(clock.trouble(), None);
 }
 

@@ -31,7 +31,11 @@ pub fn fresh(layout: Layout, now: Now, lasts_ns: i64) -> Segment {
         as_of_counter: now.counter,
         // A third of a nanosecond: counters run at some GHz.
         period: Fraction { numerator: 0xb780_0000_0000_0000, shift: 31 },
-        period_error: Fraction::default(),
+        // Two parts in a million.
+        period_error: match layout {
+            Layout::V3 => Fraction { numerator: 0x8000_0000_0000_0000, shift: 18 },
+            Layout::V1 | Layout::V2 => Fraction::default(),
+        },
     }
 }
 
