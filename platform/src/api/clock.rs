@@ -9,24 +9,23 @@ use nix::errno::Errno;
 
 use super::Api;
 use crate::clock::{Cause, Clock, Trouble};
-use crate::http::{ContentType, Page, Reply, StatusCode, Values, fill, none, show};
+use crate::http::{ContentType, Page, Reply, StatusCode, Values, fill_form, none, show};
 use crate::logger::write_date;
-use crate::text::cut;
 
 const NS_PER_S: i64 = 1_000_000_000;
 const NS_PER_MS: u64 = 1_000_000;
 
 /// What the status has, too, as text and as JSON.
 const HEAD: &str = "\
-$a$b
+!u$a
 source       !s
 bound        !b
 trouble      !t
-|{\"status\":$a,\"source\":!s,\"bound_ns\":!b,\"trouble\":!t";
+|{\"status\":!u,\"source\":!s,\"bound_ns\":!b,\"trouble\":!t";
 
 /// What only an agent has.
 const LEASES: &str = "\
-leases       rest on $da drift of #a ppm at most
+leases       rest on $ba drift of #a ppm at most
 |,\"leases\":$c,\"max_drift_ppm\":#a";
 
 /// What only a clock has.
@@ -39,6 +38,10 @@ layout       #b
 marker       !m
 |,\"earliest\":!e,\"latest\":!l,\"earliest_unix_ns\":!f,\"latest_unix_ns\":!g,\"width_ns\":!w,\
 \"age_ns\":!a,\"layout\":#b,\"disruption_marker\":!m}\n";
+
+/// The words of a clock without a bound, and of one with it.
+const WORDS: [[&str; 3]; 2] =
+    [[", time is unbounded", "", "monotonic"], ["", "true time, and on ", "true_time"]];
 
 /// A clock, and what it said last.
 #[derive(Debug)]
@@ -56,6 +59,7 @@ impl<'p> TrueTime<'p> {
     /// A clock that reads one of these segments, as [`Clock::new`] has it, and is off if there are
     /// none. `max_drift_ppm` is by how much clocks drift at most, parts per million; 0 if nobody's
     /// leases rest on it.
+    #[inline(never)]
     pub fn new(paths: &'p [&'p str], vm_clock_path: &'p str, max_drift_ppm: u32) -> Self {
         let path = paths.first().copied().unwrap_or_default();
         let missing = Trouble { path, is_vm_clock: false, cause: Cause::System(Errno::ENOENT) };
@@ -128,79 +132,73 @@ impl<'p> TrueTime<'p> {
 
     /// Writes what there is to say, all of it or what the status has.
     pub(super) fn write(&self, page: &mut Page<'_>, in_json: bool, all: bool) {
-        let is_bounded = self.usable().is_some();
-        let if_bounded = |yes: &'static str, no: &'static str| if is_bounded { yes } else { no };
+        let texts = &WORDS[usize::from(self.usable().is_some())];
         let layout = self.clock.segment().map_or(0, |segment| segment.layout as u64 + 1);
-        let values = Values {
-            numbers: &[self.max_drift_ppm.into(), layout],
-            texts: &[
-                self.status(),
-                if_bounded("", ", time is unbounded"),
-                if_bounded("true_time", "monotonic"),
-                if_bounded("true time, and on ", ""),
-            ],
-            write: &|page, what, in_json| self.value(page, what, in_json),
-        };
-        let is_agent = self.max_drift_ppm > 0;
-        for (part, is_in) in [(HEAD, true), (LEASES, is_agent), (MORE, all)] {
-            if let Some((text, json)) = cut(part, b'|')
-                && is_in
-            {
-                fill(page, in_json, if in_json { json } else { text }, &values);
-            }
+        let numbers = &[self.max_drift_ppm.into(), layout];
+        let write = |page: &mut Page<'_>, what, in_json| self.value(page, what, in_json);
+        let values = Values { numbers, texts, write: &write };
+        fill_form(page, in_json, HEAD, &values);
+        if self.max_drift_ppm > 0 {
+            fill_form(page, in_json, LEASES, &values);
+        }
+        if all {
+            fill_form(page, in_json, MORE, &values);
         }
     }
 
     fn value(&self, page: &mut Page<'_>, what: u8, in_json: bool) {
-        let window = self.window();
-        let earliest_ns = window.map(TimeWindow::earliest_ns);
-        let latest_ns = window.map(TimeWindow::latest_ns);
-        let segment = self.clock.segment().filter(|segment| segment.disruption_support);
-        let span = if in_json { Shown::Number } else { Shown::Span };
-        let shown = match what {
-            b's' => self.source().map(Shown::Path),
-            b't' => self.trouble().map(Shown::Trouble),
-            b'e' => earliest_ns.map(Shown::Utc),
-            b'l' => latest_ns.map(Shown::Utc),
-            b'f' => earliest_ns.map(Shown::Unix),
-            b'g' => latest_ns.map(Shown::Unix),
-            b'w' => window.map(|window| span(window.width_ns())),
-            b'b' => self.bound_ns().map(span),
-            b'a' => self.reading.ok().map(|bounded| span(bounded.age_ns as u64)),
-            _ => segment.map(|segment| Shown::Number(segment.disruption_marker)),
+        let number = match what {
+            b'u' | b's' | b't' => return self.word(page, what, in_json),
+            b'a' => self.reading.ok().map(|bounded| bounded.age_ns as u64),
+            b'm' => {
+                let segment = self.clock.segment().filter(|segment| segment.disruption_support);
+                segment.map(|segment| segment.disruption_marker)
+            }
+            _ => self.usable().map(|bounded| match what {
+                b'b' => bounded.bound_ns as u64,
+                b'w' => bounded.window.width_ns(),
+                b'e' | b'f' => bounded.window.earliest_ns() as u64,
+                _ => bounded.window.latest_ns() as u64,
+            }),
         };
-        match shown {
-            Some(shown) => show(page, in_json, &shown),
+        match number {
+            Some(number) => show(page, in_json, &Shown { what, in_json, number }),
             None => none(page, in_json),
+        }
+    }
+
+    fn word(&self, page: &mut Page<'_>, what: u8, in_json: bool) {
+        let word = if what == b'u' { Some(self.status()) } else { self.source() };
+        match (self.trouble(), word) {
+            (Some(trouble), _) if what == b't' => show(page, in_json, &trouble),
+            (_, Some(word)) if what != b't' => show(page, in_json, &word),
+            _ => none(page, in_json),
         }
     }
 }
 
-/// A value as it is shown.
-pub(super) enum Shown<'a> {
-    Path(&'a str),
-    Trouble(Trouble<'a>),
-    /// An instant, Unix nanoseconds, as RFC 3339 has it.
-    Utc(i64),
-    /// The same as a number.
-    Unix(i64),
-    /// A time in nanoseconds, in milliseconds.
-    Span(u64),
-    Number(u64),
+/// A number in its place.
+pub(super) struct Shown {
+    pub(super) what: u8,
+    pub(super) in_json: bool,
+    /// As it is in 64 bits.
+    pub(super) number: u64,
 }
 
-impl fmt::Display for Shown<'_> {
+impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::Path(path) => f.write_str(path),
-            Self::Trouble(trouble) => trouble.fmt(f),
-            Self::Utc(ns) => {
-                write_date(f, ns.div_euclid(NS_PER_S));
-                write!(f, ".{:09}Z", ns.rem_euclid(NS_PER_S))
+        let number = self.number;
+        match self.what {
+            // An instant as RFC 3339 has it, and as a number.
+            b'e' | b'l' => {
+                write_date(f, (number as i64).div_euclid(NS_PER_S));
+                write!(f, ".{:09}Z", (number as i64).rem_euclid(NS_PER_S))
             }
-            Self::Unix(ns) => ns.fmt(f),
-            Self::Span(ns) => write!(f, "{}.{:06} ms", ns / NS_PER_MS, ns % NS_PER_MS),
-            Self::Number(number) => number.fmt(f),
+            b'f' | b'g' => (number as i64).fmt(f),
+            b'a' | b'b' | b'w' if !self.in_json => {
+                write!(f, "{}.{:06} ms", number / NS_PER_MS, number % NS_PER_MS)
+            }
+            _ => number.fmt(f),
         }
     }
 }

@@ -33,7 +33,7 @@ pub use page::Page;
 pub use reply::{ContentType, Reply, StatusCode};
 pub use request::{ArgumentError, Method, Request};
 pub use server::{App, Server, Stats};
-pub use template::{Values, fill, none, show};
+pub use template::{Values, fill, fill_form, none, show};
 
 #[cfg(test)]
 pub(crate) mod tests;

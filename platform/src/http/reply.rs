@@ -4,8 +4,7 @@ use core::fmt;
 
 use super::PAGE_BYTES;
 use super::page::Page;
-use super::template::{Values, fill, show};
-use crate::text::cut;
+use super::template::{Values, fill_form, show};
 
 /// The statuses that are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,7 +149,7 @@ impl<'a> Reply<'a> {
         self.answer(status, content, "!a\n|{\"error\":!a,\"code\":$a}\n", &values);
     }
 
-    /// Answers with one of two templates, for text and, after a `|`, for JSON. See [`fill`].
+    /// Answers with one of two templates, see [`fill_form`].
     #[inline(never)]
     pub fn answer(
         &mut self,
@@ -160,9 +159,7 @@ impl<'a> Reply<'a> {
         values: &Values<'_>,
     ) {
         let in_json = content != ContentType::Text;
-        let page = self.begin(status, content);
-        let (text, json) = cut(templates, b'|').unwrap_or_default();
-        fill(page, in_json, if in_json { json } else { text }, values);
+        fill_form(self.begin(status, content), in_json, templates, values);
     }
 
     /// Answers 405 and says which methods there are.

@@ -4,7 +4,7 @@ use core::fmt::{self, Write as _};
 
 use super::json;
 use super::page::Page;
-use crate::text::printable;
+use crate::text::{cut, printable};
 
 /// What a template is filled with. A place is two bytes: the kind, and which one of it from `a` on.
 #[derive(Clone, Copy)]
@@ -44,6 +44,13 @@ pub fn fill(page: &mut Page<'_>, in_json: bool, template: &str, values: &Values<
         rest = &rest[at + 2..];
     }
     page.push(rest);
+}
+
+/// Appends one of two templates, for text and, after a `|`, for JSON.
+#[inline(never)]
+pub fn fill_form(page: &mut Page<'_>, in_json: bool, templates: &str, values: &Values<'_>) {
+    let (text, json) = cut(templates, b'|').unwrap_or_default();
+    fill(page, in_json, if in_json { json } else { text }, values);
 }
 
 /// Appends that there is none.
