@@ -133,7 +133,7 @@ impl<'p> TrueTime<'p> {
     /// Writes what there is to say, all of it or what the status has.
     pub(super) fn write(&self, page: &mut Page<'_>, in_json: bool, all: bool) {
         let texts = &WORDS[usize::from(self.usable().is_some())];
-        let layout = self.clock.segment().map_or(0, |segment| segment.layout as u64 + 1);
+        let layout = self.clock.segment().map_or(0, |segment| segment.layout.number().into());
         let numbers = &[self.max_drift_ppm.into(), layout];
         let write = |page: &mut Page<'_>, what, in_json| self.value(page, what, in_json);
         let values = Values { numbers, texts, write: &write };

@@ -95,17 +95,15 @@ impl Page {
         for attempt in 0..SPINS + YIELDS {
             let before = self.stamp();
             fence(Ordering::Acquire);
-            if before.is_multiple_of(2) {
-                for (bytes, word) in to.as_chunks_mut().0.iter_mut().zip(self.words()) {
-                    *bytes = word.load(Ordering::Relaxed).to_ne_bytes();
-                }
-                fence(Ordering::Acquire);
+            for (bytes, word) in to.as_chunks_mut().0.iter_mut().zip(self.words()) {
+                *bytes = word.load(Ordering::Relaxed).to_ne_bytes();
+            }
+            fence(Ordering::Acquire);
+            if before.is_multiple_of(2) && self.stamp() == before {
+                // Cutting a file does not change what is before the cut, such as the stamp.
+                let bytes = self.file_bytes()?;
                 if self.stamp() == before {
-                    // Cutting a file does not change what is before the cut, such as the stamp.
-                    let bytes = self.file_bytes()?;
-                    if self.stamp() == before {
-                        return Ok(bytes);
-                    }
+                    return Ok(bytes);
                 }
             }
             if attempt < SPINS {
@@ -115,7 +113,13 @@ impl Page {
                 unsafe { libc::sched_yield() };
             }
         }
-        Err(SegmentError::Busy.into())
+        // What another file has where the stamp would be may be odd for ever. The magic of a segment
+        // is not written again.
+        Err(match Segment::decode(to) {
+            Err(SegmentError::Magic) if self.kind == Kind::Segment => SegmentError::Magic,
+            _ => SegmentError::Busy,
+        }
+        .into())
     }
 
     /// The segment, in one state.

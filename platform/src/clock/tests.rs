@@ -110,6 +110,8 @@ fn what_is_no_segment_is_said_to_be_none() {
         said(&bytes).expect_err("one byte is wrong")
     };
     assert_eq!(with(0, 0), Cause::Segment(SegmentError::Magic));
+    let other = "some other file, odd where a segment has its generation";
+    assert_eq!(said(other.as_bytes()), Err(Cause::Segment(SegmentError::Magic)));
     assert_eq!(with(9, 1), Cause::Segment(SegmentError::Size));
     assert_eq!(with(12, 4), Cause::Segment(SegmentError::Version));
     assert_eq!(with(14, 0), Cause::Segment(SegmentError::NeverWritten));

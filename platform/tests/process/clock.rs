@@ -74,7 +74,7 @@ fn bad() -> Vec<(Vec<u8>, &'static str, &'static str)> {
     vec![
         (Vec::new(), "it is too short", again),
         (encode(&good)[..79].to_vec(), "it is too short", again),
-        (b"it is a file of quite another sort".to_vec(), "wrong number", "name a segment"),
+        (b"some other file, and quite long".to_vec(), "wrong number", "name a segment"),
         (with(&good, 12, 4), "unknown version", "name another segment"),
         (with(&good, 9, 1), "wrong size", again),
         (with(&good, 14, 0), "not been written yet", again),
