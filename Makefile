@@ -44,7 +44,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 setup: ## install everything that any target needs
-	@.ci/setup base tests lint musl thumb i686 nightly fuzz
+	@.ci/setup base tests lint musl thumb i686 aarch64 nightly fuzz
 
 build: ## the agent and the library, for development
 	@.ci/setup base

@@ -8,6 +8,9 @@
 //!
 //! The long form demands its numbers of updates, cuts and readings as well.
 
+#[allow(dead_code, reason = "its `main` is for people")]
+#[path = "../../examples/ordering.rs"]
+mod ordering;
 mod payload;
 mod real;
 mod roles;
@@ -21,10 +24,10 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use midge::clockbound::Layout;
+use midge::clockbound::{Layout, Segment};
 use payload::Random;
 use roles::Seen;
-use writer::{Folder, Writer, resize};
+use writer::{Folder, Now, Writer, fresh, resize};
 
 const DEFAULT_SECONDS: u64 = 3;
 
@@ -43,8 +46,8 @@ const RESTARTS: u64 = 1_000;
 
 fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
-    if let [role, path, ..] = &arguments[..]
-        && roles::play(role, Path::new(path))
+    if let [role, path, more @ ..] = &arguments[..]
+        && roles::play(role, path, more)
     {
         return;
     }
@@ -53,11 +56,12 @@ fn main() {
         return;
     }
     let filters: Vec<_> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
-    let tests: [(&str, fn()); 5] = [
+    let tests: [(&str, fn()); 6] = [
         ("restarts", restarts),
         ("torture", torture),
         ("no_system_call", no_system_call),
         ("other_faults", other_faults),
+        ("events_in_order", events_in_order),
         ("real_daemon", real_daemon),
     ];
     for (name, test) in tests {
@@ -197,7 +201,7 @@ fn no_system_call() {
     let folder = Folder::new("strict");
     let path = folder.path("shm");
     Writer::start(&path, Layout::V3).update(&payload::new(Layout::V3, &mut Random::new()));
-    assert_eq!(end(start("strict", &path)), []);
+    assert!(end(start("strict", &path)).is_empty());
 }
 
 /// A SIGBUS that has nothing to do with the clock still ends the process.
@@ -209,6 +213,29 @@ fn other_faults() {
         Writer::start(&path, Layout::V2).update(&payload::new(Layout::V2, &mut Random::new()));
         let status = start(role, &path).wait().expect("it is a child");
         assert_eq!(status.signal(), Some(nix::libc::SIGBUS), "{role}: {status}");
+    }
+}
+
+/// The example: with narrow windows events are told apart, with wide ones they are not.
+fn events_in_order() {
+    let folder = Folder::new("ordering");
+    let path = folder.path("shm");
+    for (bound_ns, is_told) in [(0, true), (3_600_000_000_000, false)] {
+        let segment = fresh(Layout::V2, Now::read(), 3_600_000_000_000);
+        let segment = Segment { bound_ns, max_drift_ppb: 0, ..segment };
+        Writer::start(&path, Layout::V2).update(&segment);
+        let output = start("order", &path).wait_with_output().expect("it is a child");
+        assert!(output.status.success());
+        let text = String::from_utf8(output.stdout).expect("UTF-8");
+        let rows: Vec<Vec<_>> = text.lines().map(|line| line.splitn(2, ' ').collect()).collect();
+        assert_eq!(rows.len(), 25, "{text}");
+        // What is before one event of the other is before all that follow it.
+        for of_a in rows.chunks(5) {
+            let is_before = |row: &Vec<&str>| row[1].starts_with("before");
+            let first = of_a.iter().position(is_before).unwrap_or(of_a.len());
+            assert!(of_a[first..].iter().all(is_before), "{text}");
+        }
+        assert_eq!(rows.iter().any(|row| !row[1].starts_with("cannot tell")), is_told, "{text}");
     }
 }
 

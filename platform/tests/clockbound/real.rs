@@ -12,6 +12,7 @@ use midge::clockbound::{Bounded, ClockStatus, Layout};
 use midge_agent::clock::{Clock, SEGMENT_PATHS, VM_CLOCK_PATH};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::Value;
 
 use super::writer::{Folder, Now, patch, vm_clock};
 
@@ -73,6 +74,58 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+/// An agent that takes its time from the usual places; killed when dropped.
+struct Agent {
+    process: Child,
+    api: PathBuf,
+}
+
+impl Agent {
+    fn program() -> Command {
+        let given = env::var_os("MIDGE_BIN").map(PathBuf::from);
+        let mut command = Command::new(given.unwrap_or_else(|| env!("CARGO_BIN_EXE_midge").into()));
+        command.stdin(Stdio::null());
+        command
+    }
+
+    fn start(work: &Path) -> Self {
+        let log = File::create(work.join("agent.log")).expect("there is space");
+        let api = work.join("agent.sock");
+        let mut command = Self::program();
+        command.args(["agent", "--bind", "127.0.0.1:0", "--clockbound", "auto", "--api"]);
+        let process = command.arg(&api).stderr(log).spawn().expect("the agent starts");
+        Self { process, api }
+    }
+
+    /// What it says of the clock: its status, if time is bounded.
+    fn status(&mut self) -> Option<String> {
+        assert!(self.process.try_wait().expect("it is a child").is_none(), "the agent has ended");
+        let mut command = Self::program();
+        command.args(["clock", "--json", "--api"]).arg(&self.api).stderr(Stdio::null());
+        let output = command.output().expect("the program runs");
+        let clock: Option<Value> = serde_json::from_slice(&output.stdout).ok();
+        Some(clock?["status"].as_str()?.to_owned())
+    }
+
+    fn until_synchronized(&mut self) {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let status = self.status();
+            if status.as_deref() == Some("synchronized") {
+                return;
+            }
+            assert!(Instant::now() < deadline, "the agent's clock is {status:?}");
+        }
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 
@@ -139,6 +192,8 @@ pub(crate) fn inside(work: &Path) {
         assert_eq!(segment.layout, layout);
         assert!(segment.disruption_support && segment.disruption_marker == 7);
     }
+    let mut agent = Agent::start(work);
+    agent.until_synchronized();
     for restart in 0..RESTARTS {
         daemon.end(if restart % 2 == 0 { Signal::SIGINT } else { Signal::SIGKILL });
         let last = clock.segment().expect("it was read").as_of_ns;
@@ -148,12 +203,14 @@ pub(crate) fn inside(work: &Path) {
             let is_new = clock.segment().is_some_and(|segment| segment.as_of_ns > last);
             bounded.is_some() && is_new && clock.trouble().is_none()
         });
+        agent.until_synchronized();
     }
     println!(
         "real: {RESTARTS} restarts, {} good readings, {} errors",
         checked.good, checked.errors
     );
     disrupt(work, &mut clock, &mut checked);
+    agent.until_synchronized();
 }
 
 /// The machine is said to have been moved: nothing holds until the daemon has caught up.

@@ -12,6 +12,7 @@ use nix::libc;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::getpid;
 
+use super::ordering;
 use super::payload::is_whole;
 use super::real;
 use super::writer::resize;
@@ -98,8 +99,12 @@ impl fmt::Display for Counts {
 }
 
 /// Plays a role, if there is one of this name, on this segment.
-pub(crate) fn play(role: &str, path: &Path) -> bool {
+pub(crate) fn play(role: &str, name: &str, more: &[String]) -> bool {
+    let path = Path::new(name);
     match role {
+        "order" => ordering::order(&[name.to_owned()]).expect("the segment is fine"),
+        // That starts processes of its own, and says so.
+        "--stamp" => ordering::stamp(name, more).expect("the segment is fine"),
         "reader" => until_told(path, &mut careful(path)),
         "careless" => until_told(path, &mut careless(path)),
         "strict" => strict(path),
