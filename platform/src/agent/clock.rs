@@ -1,6 +1,8 @@
 //! Reads the clock at a low rate, and finds out what is new of it. Whoever needs the time at once
 //! reads it at once.
 
+use core::mem;
+
 use midge::{Duration, Instant, Node};
 
 use super::Settings;
@@ -19,8 +21,8 @@ const SEARCH_PERIOD: Duration = Duration::from_secs(5);
 pub(super) struct Watch {
     pub(super) time: TrueTime<'static>,
     due: Instant,
-    /// What has been told last.
-    told: Option<Standing<'static>>,
+    /// What has been told last; without a status, nothing.
+    told: Standing<'static>,
 }
 
 impl Watch {
@@ -29,7 +31,7 @@ impl Watch {
     pub(super) fn new(settings: &Settings) -> Self {
         let paths = settings.clockbound;
         let time = TrueTime::new(paths, VM_CLOCK_PATH, settings.max_drift_ppm);
-        let told = (paths.len() != 1).then(|| time.standing());
+        let told = if paths.len() == 1 { ("", None, false) } else { time.standing() };
         let due = if time.is_off() { Instant::FAR_FUTURE } else { Instant::ZERO };
         Self { time, due, told }
     }
@@ -49,9 +51,7 @@ impl Watch {
 
     /// Whether there is something new to be told, whoever has read the clock.
     pub(super) fn is_news(&mut self) -> bool {
-        let standing = Some(self.time.standing());
-        let is_news = self.told != standing;
-        self.told = standing;
-        is_news
+        let standing = self.time.standing();
+        standing != mem::replace(&mut self.told, standing)
     }
 }

@@ -68,6 +68,7 @@ impl<'p> TrueTime<'p> {
     }
 
     /// Reads the clock. `false` if there is no reading.
+    #[inline(never)]
     pub(crate) fn read(&mut self) -> bool {
         self.reading = self.clock.read();
         self.reading.is_ok()
@@ -89,6 +90,7 @@ impl<'p> TrueTime<'p> {
         self.usable().map(|bounded| bounded.window)
     }
 
+    #[inline(never)]
     fn usable(&self) -> Option<&Bounded> {
         self.reading.as_ref().ok().filter(|bounded| bounded.status.is_usable_for_leases())
     }
@@ -211,10 +213,10 @@ impl fmt::Display for TrueTime<'_> {
             Some(trouble) => write!(f, "{trouble}; {}", remedy(&trouble))?,
             None => f.write_str("the agent has --clockbound off")?,
         }
-        if self.max_drift_ppm == 0 {
-            return Ok(());
+        match self.max_drift_ppm {
+            0 => Ok(()),
+            ppm => write!(f, ". Leases rest on a drift of {ppm} ppm at most"),
         }
-        write!(f, ". Leases rest on a drift of {} ppm at most", self.max_drift_ppm)
     }
 }
 

@@ -9,7 +9,8 @@ use crate::harness::{
     Agent, Directory, Options, Running, cluster, command, eventually, midge, stderr, stdout,
 };
 
-const COMMANDS: [&str; 7] = ["agent", "members", "status", "join", "leave", "decode", "version"];
+const COMMANDS: [&str; 8] =
+    ["agent", "members", "status", "clock", "join", "leave", "decode", "version"];
 
 fn is_help(text: &str) {
     assert!(text.lines().count() <= 24, "{text}");
@@ -109,6 +110,7 @@ fn without_an_agent_every_client_says_so() {
         &["members", "--watch"],
         &["status"],
         &["status", "--check"],
+        &["clock"],
         &["join", "10.0.0.1"],
         &["leave"],
     ] {
