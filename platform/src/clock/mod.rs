@@ -220,7 +220,7 @@ impl<'p> Clock<'p> {
         let mut read = self.bounded();
         let is_fresh = read.is_ok_and(|bounded| bounded.age_ns < self.look_again_ns);
         if !is_fresh && !self.is_troubled {
-            self.choose();
+            self.choose(true);
             read = self.bounded();
         }
         // That a copy is of no use says less than that there is no file to copy again.
@@ -263,34 +263,32 @@ impl<'p> Clock<'p> {
                 found.segment = segment;
                 if self.paths.first() != Some(&found.path) {
                     // A daemon that has just begun to write this one may have begun a better one.
-                    self.open_first_of(self.paths);
+                    self.choose(false);
                 }
                 return;
             }
         }
-        self.choose();
+        self.choose(true);
     }
 
-    /// Opens files anew: the daemon may have replaced its own, or cut it. As long as the copy is
-    /// usable, only its own file is looked for: while the daemon starts again, what another one has
-    /// left may look good.
-    fn choose(&mut self) {
-        let own = self.found.as_ref().filter(|found| found.is_usable(&mut self.vm_clock));
-        let own = own.map(|own| own.path);
-        self.open_first_of(own.as_ref().map_or(self.paths, slice::from_ref));
-    }
-
-    /// Takes the first of these files that is usable, or else the first that can be read.
-    fn open_first_of(&mut self, paths: &[&'p str]) {
+    /// Opens files anew: the daemon may have replaced its own, or cut it. The first that is usable is
+    /// taken, or else the first that can be read, but nothing unusable of others for a copy that is
+    /// usable. Who stays with that looks for its own file only: while the daemon starts again, what
+    /// another one has left may look good.
+    fn choose(&mut self, stays: bool) {
         const MISSING: Cause = Cause::System(Errno::ENOENT);
         self.vm_clock.forget();
+        let own = self.found.as_ref().filter(|found| found.is_usable(&mut self.vm_clock));
+        let own = own.map(|own| own.path);
+        let paths = own.as_ref().filter(|_| stays).map_or(self.paths, slice::from_ref);
         self.is_troubled = true;
         self.trouble = Trouble::of_segment(paths.first().copied().unwrap_or_default(), MISSING);
         for &path in paths {
             match Found::open(path) {
                 Ok(found) => {
                     let is_usable = found.is_usable(&mut self.vm_clock);
-                    if is_usable || self.is_troubled {
+                    let is_asked = own.is_none_or(|own| own == path);
+                    if is_usable || (self.is_troubled && is_asked) {
                         self.found = Some(found);
                         self.is_troubled = false;
                     }

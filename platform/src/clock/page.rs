@@ -126,7 +126,7 @@ impl Page {
     pub(super) fn segment(&self) -> Result<Segment, Cause> {
         let mut copy = [0; _];
         let file_bytes = self.copy(&mut copy)?;
-        let here = &copy[..GUARDED_BYTES.min(file_bytes as usize)];
+        let here = &copy[..file_bytes.min(GUARDED_BYTES as u64) as usize];
         let segment = Segment::decode(here)?;
         if let Some(header) = here.first_chunk::<HEADER_BYTES>() {
             Header::decode(header)?.check_file(file_bytes)?;
@@ -138,6 +138,6 @@ impl Page {
     pub(super) fn vm_clock(&self) -> Result<VmClock, Cause> {
         let mut copy = [0; _];
         let file_bytes = self.copy(&mut copy)?;
-        Ok(VmClock::decode(&copy[..GUARDED_BYTES.min(file_bytes as usize)])?)
+        Ok(VmClock::decode(&copy[..file_bytes.min(GUARDED_BYTES as u64) as usize])?)
     }
 }

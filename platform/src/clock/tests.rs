@@ -288,7 +288,14 @@ fn a_better_one_is_taken_once_there_is_one() {
     };
     assert_eq!(update(&mut clock), Layout::V2);
     assert_eq!(update(&mut clock), Layout::V2);
+    // Left by another daemon: it does not replace what is good, not even for one reading.
+    first.update(&fresh(Layout::V3, Now::read(), -MINUTE_NS));
+    second.update(&fresh(Layout::V2, Now::read(), MINUTE_NS));
+    assert_eq!(update(&mut clock), Layout::V2);
+    second.begin();
+    assert_eq!(clock.read().map(|read| read.status), Ok(ClockStatus::Synchronized));
     first.update(&fresh(Layout::V3, Now::read(), MINUTE_NS));
+    assert_eq!(update(&mut clock), Layout::V2, "its own file is there again");
     assert_eq!(update(&mut clock), Layout::V3);
     resize(&files[0], 0);
     assert_eq!(update(&mut clock), Layout::V3, "the copy serves");
