@@ -41,7 +41,7 @@ BUILD_STD := -Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size
 	lint static tiny size firmware fuzz miri manual run doc clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 setup: ## install everything that any target needs
 	@.ci/setup base tests lint musl thumb i686 aarch64 nightly fuzz
