@@ -101,7 +101,7 @@ pub const COUNCIL_PEERS: usize = 2 * VOTERS;
 pub const COUNCIL_REPLIES: usize = COUNCIL_PEERS;
 
 /// Heartbeats whose acknowledgements still extend a lease: more than are sent in one.
-pub const HEARTBEATS: usize = 32;
+pub const HEARTBEATS: usize = 64;
 
 const _: () = assert!(BUCKETS == 64, "a bucket mask is a u64");
 const _: () = assert!(BUCKETS * 4 + 64 <= MTU_BYTES, "all bucket digests fit one datagram");

@@ -91,7 +91,7 @@ impl Council {
     }
 
     fn grant(&mut self, id: u64) {
-        if !self.granted.contains(&id) {
+        if self.peer(id).is_some() && !self.granted.contains(&id) {
             // Only voters are asked, and a peer is kept for each of them: it fits.
             let _ = self.granted.push(id);
         }
@@ -164,6 +164,9 @@ impl Council {
         self.heard = None;
         self.elected_at = now.mono;
         self.lowered_at = now.mono;
+        // Its own promises of before, as they are known by now.
+        let own = self.promises.report(now.mono);
+        self.bind(now, &own);
         self.lease = Lease::after(self.binding);
         self.election_at = Instant::FAR_FUTURE;
         for peer in &mut self.peers {
@@ -198,9 +201,14 @@ impl Council {
 
     /// Rule 11: a higher term that a voter is in ends this leadership; one that anybody else is in
     /// only means that it has to be won again, above that term.
+    /// Who was not spoken to has nothing to answer. A leader that could still take a change of
+    /// voters back does not let strangers keep it from that.
     pub(super) fn hear_of_term(&mut self, now: &Now, message: &Message) {
         let leads = self.role == Role::Leader;
         let votes = self.record.state.configuration.contains(message.from.id);
+        if self.peer(message.from.id).is_none() || !votes && leads && self.may_abandon() {
+            return;
+        }
         self.adopt(now, message.term);
         if leads && !votes {
             self.stand(now);
@@ -227,7 +235,9 @@ impl Council {
 
     /// When a question or a version is repeated.
     pub(super) fn resend_after(&self) -> Duration {
-        self.record.state.constants.heartbeat().scale(1, 4)
+        let constants = &self.record.state.constants;
+        let shortest = constants.lease().scale(1, super::register::HEARTBEATS_A_LEASE);
+        constants.heartbeat().scale(1, 4).max(shortest)
     }
 
     /// Rule 3, under the version that is accepted now.

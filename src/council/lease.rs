@@ -5,7 +5,8 @@ use super::register::Constants;
 use crate::limits::HEARTBEATS;
 use crate::time::{Instant, TimeWindow};
 
-/// What time it is, on both axes.
+/// What time it is, on both axes: read after the message arrived, or the deadline passed, that it
+/// is handed in with. A reading from before would let promises end too early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
     /// By the monotonic clock, which counts while the machine sleeps.

@@ -75,6 +75,8 @@ pub enum NoClaim {
     Waiting,
     /// Too few voters have answered of late.
     NotAcknowledged,
+    /// It has to have a bounded clock for it, and has none.
+    NoClock,
 }
 
 /// What a node must not forget, and makes durable before a vote or an acknowledgement leaves.
@@ -137,6 +139,8 @@ pub struct Council {
     /// A life before this one is forgotten, and no clock has said yet until when its promises in
     /// true time may last.
     forgotten: bool,
+    /// What was forgotten is over in true time after this; [`promise::NEVER_NS`] = nothing was.
+    forgotten_until_ns: i64,
     /// `R`: until when this process has told somebody outside that it leads, in any term.
     told: Promise,
     /// Who has granted what a candidate asks for, and what binds it after their promises.
@@ -182,6 +186,7 @@ impl Council {
         committed: Id::ZERO,
         promises: Promises::NONE,
         forgotten: false,
+        forgotten_until_ns: promise::NEVER_NS,
         told: Promise::NONE,
         granted: Vec::new(),
         binding: Promise::NONE,
@@ -285,6 +290,7 @@ impl Council {
 
     /// The record as it was at this change is safe, and all before it.
     pub fn handle_persisted(&mut self, now: &Now, change: u64) {
+        self.remember(now);
         self.durable = self.durable.max(change.min(self.changes));
         if self.is_durable() {
             self.count_votes(now);
@@ -339,6 +345,9 @@ impl Council {
         if self.committed.term != self.record.term {
             return Err(NoClaim::NotCommitted);
         }
+        if !self.may_vote(now) {
+            return Err(NoClaim::NoClock);
+        }
         if !self.lease.floor_has_passed(now) && self.follows(Rule::WaitForPromises) {
             return Err(NoClaim::Waiting);
         }
@@ -358,6 +367,23 @@ impl Council {
         let true_ns = later.window.map_or(promise::NEVER_NS, |window| window.latest_ns());
         self.told = self.told.max(Promise { true_ns, until: later.mono });
         Some(until)
+    }
+
+    /// Whether a claim of this leader is safe as long as one of the two kinds of clocks keeps its
+    /// bound: so while it and all voters can tell true time, and have for long enough. Else it
+    /// rests on monotonic clocks alone.
+    #[must_use]
+    pub fn is_safe_on_either(&self, now: &Now) -> bool {
+        let me = self.settings.me.id;
+        let bounded = |id| self.peer(id).is_some_and(|peer| peer.bounded);
+        let mut voters = self.record.state.configuration.voters();
+        self.is_bounded(now) && voters.all(|v| v.id == me || bounded(v.id))
+    }
+
+    /// Whether this node can tell true time, and remembers all that it promised in it.
+    fn is_bounded(&self, now: &Now) -> bool {
+        let after = |window: TimeWindow| window.earliest_ns() > self.forgotten_until_ns;
+        !self.forgotten && self.usable(now).window.is_some_and(after)
     }
 
     /// What the node does.
@@ -425,7 +451,7 @@ impl Council {
         if self.record.state.configuration.is_empty() || !self.follows(Rule::RestartAtMost) {
             return;
         }
-        let until = now.mono + self.record.state.constants.promise();
+        let until = now.mono + self.record.state.constants.promise() + promise::ROUNDING;
         let most = Promise { true_ns: promise::NEVER_NS, until };
         self.promises.raise_floor(most);
         self.told = self.told.max(most);
@@ -433,13 +459,28 @@ impl Council {
         self.remember(now);
     }
 
-    /// The same in true time, as soon as there is one.
+    /// The same in true time, as soon as there is one; and what now is further ahead than any
+    /// promise can be was noted with a clock that knew less.
     fn remember(&mut self, now: &Now) {
-        let Some(window) = now.window.filter(|_| self.forgotten) else { return };
-        self.forgotten = false;
-        let true_ns = lease::later(window.latest_ns(), self.record.state.constants.promise_ms);
-        let most = Promise { true_ns, until: Instant::ZERO };
-        self.promises.raise_floor(most);
-        self.told = self.told.max(most);
+        let most = |window: TimeWindow| {
+            lease::later(window.latest_ns(), self.record.state.constants.promise_ms)
+        };
+        if let Some(window) = now.window.filter(|_| self.forgotten) {
+            let most = Promise { true_ns: most(window), until: Instant::ZERO };
+            self.forgotten = false;
+            self.forgotten_until_ns = most.true_ns;
+            self.promises.raise_floor(most);
+            self.told = self.told.max(most);
+        }
+        let longest = self.record.state.constants.promise() + promise::ROUNDING;
+        let most = Promise {
+            true_ns: self.usable(now).window.map_or(i64::MAX, most),
+            until: now.mono + longest,
+        };
+        self.forgotten_until_ns = self.forgotten_until_ns.min(most.true_ns);
+        self.promises.clamp(most);
+        self.told = self.told.min(most);
+        self.binding = self.binding.min(most);
+        self.lease.floor = self.lease.floor.min(most);
     }
 }

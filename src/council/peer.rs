@@ -1,5 +1,6 @@
 //! The others, as a candidate or a leader knows them.
 
+use super::promise::NEVER_NS;
 use super::{Ack, Council, Id, Until, Voter};
 use crate::time::Instant;
 
@@ -47,7 +48,8 @@ impl Peer {
         if ack.number >= self.number {
             self.number = ack.number;
             self.accepted = ack.id;
-            self.bounded = ack.bounded;
+            // Of a heartbeat that promised nothing in true time it can have recorded nothing new.
+            self.bounded = ack.bounded && promised.is_some_and(|p| p.true_ns != NEVER_NS);
         }
         if let Some(promised) = promised {
             self.until.mono = self.until.mono.max(promised.mono);

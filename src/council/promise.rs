@@ -14,6 +14,12 @@ use crate::time::{Duration, Instant};
 /// No instant of true time: before all that a clock of ours can show.
 pub const NEVER_NS: i64 = 0;
 
+/// By how much holds that were handed on may have grown, microseconds rounded up each time.
+pub(super) const ROUNDING: Duration = Duration::from_micros(100);
+
+/// Several times the longest promise that constants allow.
+const HOLD_MAX: Duration = Duration::from_secs(3_600);
+
 /// A promise on the clock of the node that keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Promise {
@@ -33,10 +39,19 @@ impl Promise {
         Self { true_ns: self.true_ns.max(other.true_ns), until: self.until.max(other.until) }
     }
 
-    /// As it travels.
+    /// The earlier of two, on each axis.
+    #[must_use]
+    pub fn min(self, other: Self) -> Self {
+        Self { true_ns: self.true_ns.min(other.true_ns), until: self.until.min(other.until) }
+    }
+
+    /// As it travels. Who reads a clock that was rounded down may be early by a microsecond: so a
+    /// hold that is not over travels with one more.
     #[must_use]
     pub fn told(self, now: Instant) -> Told {
-        Told { true_ns: self.true_ns, hold: self.until.since(now) }
+        let rest = self.until.since(now);
+        let rounded = Duration::from_micros(u64::from(rest > Duration::ZERO));
+        Told { true_ns: self.true_ns, hold: rest + rounded }
     }
 }
 
@@ -54,10 +69,10 @@ impl Told {
     /// None.
     pub const NONE: Self = Self { true_ns: NEVER_NS, hold: Duration::ZERO };
 
-    /// On the clock of who hears it now.
+    /// On the clock of who hears it now. A hold is at most an hour, whatever somebody says.
     #[must_use]
     pub fn heard(self, now: Instant) -> Promise {
-        Promise { true_ns: self.true_ns, until: now + self.hold }
+        Promise { true_ns: self.true_ns, until: now + self.hold.min(HOLD_MAX) }
     }
 }
 
@@ -109,6 +124,12 @@ impl Promises {
             (self.holder, self.term, self.value) = (holder, term, value);
         }
         self.floor = self.floor.max(floor);
+    }
+
+    /// Rule 9: no promise reaches further than this.
+    pub fn clamp(&mut self, most: Promise) {
+        self.value = self.value.min(most);
+        self.floor = self.floor.min(most);
     }
 
     /// Rule 9: what may have been promised in a life that is forgotten.
@@ -169,7 +190,7 @@ mod tests {
         promises.record((1, term(6)), until(45, 4_000), Promise::NONE, kept);
         let report = promises.report(NOW);
         assert_eq!((report.holder, report.term), (1, term(7)));
-        assert_eq!(report.value.heard(NOW), until(50, 6_000));
+        assert_eq!(report.value.heard(NOW), until(50, 6_001));
     }
 
     #[test]
@@ -179,8 +200,8 @@ mod tests {
         promises.record((2, term(6)), until(60, 6_000), Promise::NONE, kept);
         let report = promises.report(NOW);
         assert_eq!(report.holder, 2);
-        assert_eq!(report.value.heard(NOW), until(60, 6_000));
-        assert_eq!(report.floor.heard(NOW), until(50, 9_000));
+        assert_eq!(report.value.heard(NOW), until(60, 6_001));
+        assert_eq!(report.floor.heard(NOW), until(50, 9_001));
     }
 
     #[test]
@@ -189,7 +210,7 @@ mod tests {
         promises.record((1, term(5)), until(50, 5_000), Promise::NONE, kept);
         let released = |holder, of| (holder == 1 && of == term(5)).then_some(until(20, 2_000));
         promises.record((2, term(6)), until(60, 6_000), Promise::NONE, released);
-        assert_eq!(promises.report(NOW).floor.heard(NOW), until(20, 2_000));
+        assert_eq!(promises.report(NOW).floor.heard(NOW), until(20, 2_001));
     }
 
     #[test]
@@ -200,16 +221,16 @@ mod tests {
         let told = until(20, 4_000).told(NOW);
         let release = |term, holder| Release { term, holder, told };
         let binds = |release: &Release| report.binds(9, Some(release), NOW);
-        assert_eq!(binds(&release(term(5), 1)), until(30, 4_000));
-        assert_eq!(binds(&release(term(4), 1)), until(50, 5_000));
-        assert_eq!(binds(&release(term(5), 2)), until(50, 5_000));
-        assert_eq!(report.binds(1, None, NOW), until(30, 3_000));
-        assert_eq!(report.binds(9, None, NOW), until(50, 5_000));
+        assert_eq!(binds(&release(term(5), 1)), until(30, 4_001));
+        assert_eq!(binds(&release(term(4), 1)), until(50, 5_001));
+        assert_eq!(binds(&release(term(5), 2)), until(50, 5_001));
+        assert_eq!(report.binds(1, None, NOW), until(30, 3_001));
+        assert_eq!(report.binds(9, None, NOW), until(50, 5_001));
     }
 
     #[test]
     fn a_hold_that_is_over_travels_as_none() {
         assert_eq!(until(1, 500).told(NOW).hold, Duration::ZERO);
-        assert_eq!(until(1, 1_500).told(NOW).hold, Duration::from_micros(500));
+        assert_eq!(until(1, 1_500).told(NOW).hold, Duration::from_micros(501));
     }
 }

@@ -132,7 +132,9 @@ impl Council {
         }
         let from = self.record.state.constants;
         let lowers_promise = to.promise_ms < from.promise_ms;
-        let settled = now.mono.since(self.lowered_at) >= from.promise();
+        // On both axes: longer promises than those to come may be others', from before this term.
+        let settled = now.mono.since(self.lowered_at) >= from.promise()
+            && self.lease.floor_has_passed(&self.usable(now));
         let in_steps = to.lease_ms <= from.promise_ms
             && (!lowers_promise || settled && to.lease_ms == from.lease_ms);
         if !in_steps && self.follows(Rule::ConstantsInSteps) {

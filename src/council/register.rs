@@ -3,6 +3,7 @@
 use super::configuration::Configuration;
 use super::promise::Told;
 use super::term::{Id, Term};
+use crate::limits::HEARTBEATS;
 use crate::time::Duration;
 
 /// What all nodes have to count with alike. Part of the register, so that it changes by agreement;
@@ -15,7 +16,7 @@ pub struct Constants {
     pub promise_ms: u32,
     /// `rho`: by how much a monotonic clock may be fast or slow, in millionths.
     pub drift_ppm: u32,
-    /// How often the leader speaks, in milliseconds; at most a quarter of the lease.
+    /// How often the leader speaks, in milliseconds; a quarter to a 32nd of the lease.
     pub heartbeat_ms: u32,
     /// How many voters there ought to be: 1, 3, 5 or 7; 0 = by the size of the fleet.
     pub voters: u8,
@@ -40,6 +41,7 @@ impl Constants {
             && self.drift_ppm <= DRIFT_PPM_MAX
             && self.heartbeat_ms >= HEARTBEAT_MS_MIN
             && self.heartbeat_ms <= self.lease_ms / 4
+            && self.heartbeat_ms >= self.lease_ms / HEARTBEATS_A_LEASE
             && matches!(self.voters, 0 | 1 | 3 | 5 | 7)
     }
 
@@ -93,6 +95,10 @@ const LEASE_MS_MIN: u32 = 200;
 const PROMISE_MS_MAX: u32 = 600_000;
 const DRIFT_PPM_MAX: u32 = 100_000;
 const HEARTBEAT_MS_MIN: u32 = 20;
+/// At most so many heartbeats in a lease, and as many that repeat what was lost: what a leader
+/// remembers.
+pub(super) const HEARTBEATS_A_LEASE: u32 = 32;
+const _: () = assert!(HEARTBEATS >= 2 * HEARTBEATS_A_LEASE as usize);
 
 /// Rule 12: a leader has given up its leadership, and with it everything that it was promised in
 /// terms up to this one.
@@ -153,6 +159,7 @@ mod tests {
             Constants { drift_ppm: 100_001, ..good },
             Constants { heartbeat_ms: 19, ..good },
             Constants { heartbeat_ms: 501, ..good },
+            Constants { heartbeat_ms: 61, ..good },
             Constants { voters: 2, ..good },
         ] {
             assert!(!bad.are_valid(), "{bad:?}");

@@ -1,6 +1,6 @@
 //! Rules 5, 8 and 10: how versions of the register and promises spread, and when they count.
 
-use super::promise::NEVER_NS;
+use super::promise::{NEVER_NS, ROUNDING};
 use super::reply::Answer;
 use super::{
     Ack, Append, Body, Council, Id, Message, Now, Promise, Refused, Role, Rule, State, Term, Told,
@@ -86,9 +86,13 @@ impl Council {
         }
         let leads_too = self.role == Role::Leader && message.term == self.record.term;
         let foreign = append.state.as_ref().is_some_and(|s| {
-            s.id != append.id || s.id.term != message.term || !s.constants.are_valid()
+            s.id != append.id
+                || s.id.term != message.term
+                || !s.constants.are_valid()
+                || s.configuration.is_empty()
         });
-        if leads_too || foreign || append.committed > append.id || append.number == 0 {
+        let sound = append.committed <= append.id && append.id.is_reachable();
+        if leads_too || foreign || !sound || append.number == 0 {
             return Err(Refused::Impossible);
         }
         if message.term > self.record.term {
@@ -127,11 +131,11 @@ impl Council {
         if !self.is_within_bound(&usable, append.promise) || !self.may_vote(now) {
             return;
         }
-        let bounded = usable.window.is_some() && append.promise.true_ns != NEVER_NS;
         let mut value = append.promise.heard(now.mono);
-        if !bounded {
+        if usable.window.is_none() {
             value.true_ns = NEVER_NS;
         }
+        let bounded = self.is_bounded(&usable) && value.true_ns != NEVER_NS;
         let floor = append.floor.heard(now.mono);
         let released = self.released(now);
         if self.follows(Rule::KeepFloor) {
@@ -151,7 +155,7 @@ impl Council {
         let truly = now.window.is_none_or(|window| {
             promise.true_ns <= super::lease::later(window.earliest_ns(), constants.promise_ms)
         });
-        truly && promise.hold <= constants.promise()
+        truly && promise.hold <= constants.promise() + ROUNDING
     }
 
     /// Rule 10: counts for the heartbeat that it names, in the term that it names.
@@ -160,7 +164,8 @@ impl Council {
             return self.hear_of_term(now, message);
         }
         let of_term = message.term == self.record.term || !self.follows(Rule::AckOfTerm);
-        if self.role != Role::Leader || !of_term || ack.number == 0 {
+        let sent = (1..=self.lease.number()).contains(&ack.number);
+        if self.role != Role::Leader || !of_term || !sent {
             return;
         }
         let number = if self.follows(Rule::AckOfNumber) { ack.number } else { self.lease.number() };
@@ -181,6 +186,7 @@ impl Council {
         if open && self.reached(|id| self.has_newest(id)).unwrap_or(false) {
             self.committed = newest;
             self.go_on_with_change(now);
+            self.yield_to_voters(now);
         }
     }
 
@@ -230,6 +236,10 @@ impl Council {
     /// What a leader does when time has passed.
     pub(super) fn lead_on(&mut self, now: &Now) {
         if self.transfer.is_some_and(|transfer| now.mono >= transfer.until) {
+            return self.step_down(now);
+        }
+        // Without the clock that it has to have, another one may do better.
+        if !self.may_vote(now) {
             return self.step_down(now);
         }
         // Rule 10: a lease that has expired without a quorum.

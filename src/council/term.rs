@@ -4,7 +4,7 @@
 pub const NOBODY: u64 = 0;
 
 const NUMBER_BITS: u32 = 40;
-/// Numbers from here on are not taken from others: there is always a next one.
+/// Numbers from here on are not taken from others.
 const NUMBER_END: u64 = 1 << (NUMBER_BITS - 1);
 const GENERATION_END: u64 = 1 << 13;
 
@@ -43,8 +43,7 @@ impl Term {
         self.0 & ((1 << NUMBER_BITS) - 1)
     }
 
-    /// The next term. The numbers do not run out: they are as many as the seconds of 17,000 years
-    /// beyond what others can make a node take over.
+    /// The next term. By voting alone the numbers last for 17,000 years of a term a second.
     pub const fn next(self) -> Self {
         Self(self.0 + 1)
     }
@@ -63,6 +62,12 @@ pub struct Id {
 impl Id {
     /// Of a register that holds nothing.
     pub const ZERO: Self = Self { term: Term::ZERO, seq: 0 };
+
+    /// Whether changes can have led to it.
+    #[must_use]
+    pub const fn is_reachable(self) -> bool {
+        self.seq < 1 << 62
+    }
 }
 
 #[cfg(test)]

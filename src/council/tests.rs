@@ -299,7 +299,6 @@ fn rule_2_a_node_that_was_cut_off_does_not_disturb_when_it_comes_back() {
 fn rule_3_while_voters_change_each_set_has_to_agree() {
     let mut fleet = Fleet::of_three(5);
     let now = fleet.now();
-    // Both newcomers take over the register, and die before they hear of the change.
     fleet.node(1).change_voters(&now, &voters(&[1, 2, 3, 4, 5])).unwrap();
     fleet.settle();
     assert!(!fleet.node(1).record.state.configuration.is_joint());
@@ -316,7 +315,6 @@ fn rule_3_while_voters_change_each_set_has_to_agree() {
 fn rule_4_no_claim_and_no_proposal_before_the_first_version_is_committed() {
     let mut fleet = Fleet::of_three(3);
     fleet.cut.push(1);
-    // Their disks stall as soon as one is elected.
     while fleet.node(2).role() != Role::Leader && fleet.node(3).role() != Role::Leader {
         fleet.run(1);
         if fleet.nodes.iter().any(|n| n.role() == Role::Candidate && n.settings.me.id != 1) {
@@ -481,7 +479,7 @@ fn rule_9_nothing_beyond_the_own_bound_is_recorded_or_acknowledged() {
     let now = fleet.now();
     let id = fleet.id_of(3);
     let earliest = now.window.unwrap().earliest_ns();
-    let long = Told { true_ns: promise::NEVER_NS, hold: Duration::from_micros(3_000_001) };
+    let long = Told { true_ns: promise::NEVER_NS, hold: Duration::from_micros(3_000_200) };
     let far = Told { true_ns: earliest + 3_000_000_001, hold: Duration::ZERO };
     for promise in [long, far] {
         let append = Append {
@@ -564,6 +562,9 @@ fn rule_10_a_leader_without_a_quorum_steps_down_when_its_lease_ends() {
 #[test]
 fn rule_11_a_stranger_in_a_higher_term_only_makes_the_leader_stand_again() {
     let mut fleet = Fleet::of_three(4);
+    fleet.cut.push(4);
+    let now = fleet.now();
+    fleet.node(1).change_voters(&now, &voters(&[1, 2, 4])).unwrap();
     let refusal = Body::Ack(Ack { number: 0, id: Id::ZERO, bounded: false });
     let message = fleet.message(4, 1, 9, refusal.clone());
     let now = fleet.now();
@@ -694,6 +695,105 @@ fn who_has_to_have_a_clock_takes_no_part_without_one() {
     assert_eq!(fleet.claimants(), List::<u64>::new());
     fleet.width_ns = Some(50_000_000);
     fleet.run_until_claimed(&[1, 2, 3]);
+    let leader = fleet.claimants()[0];
+    let now = Now { window: None, ..fleet.now() };
+    assert_eq!(fleet.node(leader).claim(&now), Err(NoClaim::NoClock));
+    fleet.node(leader).handle_timeout(&now);
+    assert_eq!(fleet.node(leader).role(), Role::Follower, "another one may have a clock");
+}
+
+#[test]
+fn a_clock_that_comes_back_does_not_depose_the_leader() {
+    let mut fleet = Fleet::of_three(3);
+    fleet.width_ns = Some(1_000_000);
+    fleet.run(3_000);
+    let now = fleet.now();
+    assert!(fleet.node(1).is_safe_on_either(&now));
+    for width_ns in [None, Some(1_000_000)] {
+        fleet.width_ns = width_ns;
+        for _ in 0..3_000 {
+            fleet.run(1);
+            assert_eq!(fleet.claimants(), [1]);
+        }
+    }
+}
+
+#[test]
+fn a_voter_that_started_without_a_clock_promises_nothing_in_true_time_at_first() {
+    let mut fleet = Fleet::of_three(3);
+    let (record, now) = (fleet.node(3).record.clone(), fleet.now());
+    *fleet.node(3) = Council::restore(settings(3), record, 3, &now);
+    fleet.width_ns = Some(1_000_000);
+    fleet.run(2_900);
+    let now = fleet.now();
+    assert!(!fleet.node(1).is_safe_on_either(&now));
+    fleet.run(1_000);
+    let now = fleet.now();
+    assert!(fleet.node(1).is_safe_on_either(&now));
+}
+
+#[test]
+fn a_window_that_was_wide_is_forgotten_when_a_better_one_comes() {
+    let mut fleet = Fleet::of_three(3);
+    fleet.width_ns = Some(7_200_000_000_000);
+    let (record, now) = (fleet.node(3).record.clone(), fleet.now());
+    *fleet.node(3) = Council::restore(settings(3), record, 3, &now);
+    fleet.width_ns = Some(1_000_000);
+    fleet.run(1_000);
+    fleet.cut.push(1);
+    assert!(fleet.run_until_claimed(&[2, 3]) < 6_000);
+}
+
+#[test]
+fn whatever_a_message_says_is_bounded() {
+    let mut fleet = Fleet::of_three(3);
+    let state = fleet.node(3).record.state.clone();
+    let endless = Told { true_ns: i64::MAX, hold: Duration::from_micros(u64::MAX) };
+    let append = |state: State, floor| Append {
+        number: 99,
+        id: state.id,
+        committed: Id::ZERO,
+        promise: Told::NONE,
+        floor,
+        stand: false,
+        state: Some(state),
+    };
+    let hear = |fleet: &mut Fleet, append| {
+        let message = fleet.message(1, 3, 0, Body::Append(append));
+        fleet.tell(3, &message).map(drop)
+    };
+    assert_eq!(hear(&mut fleet, append(state.clone(), endless)), Ok(()));
+    fleet.width_ns = Some(1_000_000);
+    let now = fleet.now();
+    fleet.node(3).handle_timeout(&now);
+    let floor = fleet.node(3).promises.report(now.mono).floor;
+    assert!(floor.hold < Duration::from_millis(3_001), "{floor:?}");
+    assert!(floor.true_ns <= now.window.unwrap().latest_ns() + 3_000_000_000, "{floor:?}");
+    let seq = Id { seq: u64::MAX, ..state.id };
+    let far = State { id: seq, ..state.clone() };
+    assert_eq!(hear(&mut fleet, append(far, Told::NONE)), Err(Refused::Impossible));
+    let next = Id { seq: state.id.seq + 1, ..state.id };
+    let nobody = State { id: next, configuration: Configuration::EMPTY, ..state };
+    assert_eq!(hear(&mut fleet, append(nobody, Told::NONE)), Err(Refused::Impossible));
+}
+
+#[test]
+fn strangers_neither_elect_nor_depose() {
+    let mut fleet = Fleet::of_three(3);
+    let term = fleet.node(1).record.term;
+    let refusal = Body::Ack(Ack { number: 0, id: Id::ZERO, bounded: false });
+    let message = fleet.message(9, 1, 5, refusal);
+    fleet.tell(1, &message).unwrap();
+    assert_eq!(fleet.node(1).record.term, term);
+    fleet.cut.extend([1, 2]);
+    while fleet.node(3).role() != Role::PreCandidate {
+        fleet.run(1);
+    }
+    for id in 100..120 {
+        let message = fleet.message(id, 3, 1, Body::PreVoted { granted: true });
+        fleet.tell(3, &message).unwrap();
+    }
+    assert!(fleet.node(3).granted.is_empty());
 }
 
 #[test]
@@ -702,6 +802,8 @@ fn a_machine_that_was_paused_stops_leading() {
     let now = fleet.now();
     fleet.node(1).handle_disruption(&now);
     assert_eq!(fleet.claimants(), List::<u64>::new());
+    let floor = fleet.node(1).promises.report(now.mono).floor;
+    assert!(floor.hold >= Duration::from_secs(3), "what its clocks said of its promises is void");
     let after = fleet.run_until_claimed(&[1, 2, 3]);
     assert!(after < 6_000, "{after} ms");
 }

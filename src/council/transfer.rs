@@ -67,6 +67,16 @@ impl Council {
         Ok(())
     }
 
+    /// Who has led a change of voters that it inherited to its end, and is none of the new ones,
+    /// makes room for one of them.
+    pub(super) fn yield_to_voters(&mut self, now: &Now) {
+        let votes = self.record.state.configuration.contains(self.settings.me.id);
+        let leads_on = votes || self.role != Role::Leader || self.transfer.is_some();
+        if !leads_on && self.is_settled() && self.transfer(now, NOBODY).is_err() {
+            self.step_down(now);
+        }
+    }
+
     /// `R` as others have to count it: told in time of this node's clock, which may be slow.
     pub(super) fn told_outside(&self, now: &Now) -> Told {
         let told = self.told.told(now.mono);

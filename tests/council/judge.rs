@@ -57,7 +57,6 @@ impl Coverage {
             self.claims,
             self.joint_begun,
             self.joint_committed,
-            self.joint_abandoned,
             self.releases,
             self.restarts_within_promise,
             self.refused_claims,
@@ -135,8 +134,8 @@ impl Judge {
     fn elected(&mut self, term: Term, first: Id) -> Verdict {
         self.coverage.elections += 1;
         for committed in self.committed.keys().filter(|c| c.term < term) {
-            if *committed > first {
-                return violation(format!("{term:?} began at {first:?} after {committed:?}"));
+            if !self.descends(first, *committed) {
+                return violation(format!("{term:?} began at {first:?} without {committed:?}"));
             }
         }
         Ok(())
@@ -160,18 +159,23 @@ impl Judge {
         self.coverage.constants += u64::from(from.constants != to.constants && from.id != Id::ZERO);
     }
 
+    /// Whether a version was made from another, maybe by way of others.
+    fn descends(&self, new: Id, old: Id) -> bool {
+        let mut at = new;
+        while at > old {
+            match self.parents.get(&at) {
+                Some(parent) => at = *parent,
+                None => break,
+            }
+        }
+        at == old || old == Id::ZERO
+    }
+
     /// All committed versions are on one line.
     fn chain(&self, newest: Id) -> Verdict {
         for other in self.committed.keys() {
             let (old, new) = if *other < newest { (*other, newest) } else { (newest, *other) };
-            let mut at = new;
-            while at > old {
-                match self.parents.get(&at) {
-                    Some(parent) => at = *parent,
-                    None => break,
-                }
-            }
-            if at != old && old != Id::ZERO {
+            if !self.descends(new, old) {
                 return violation(format!("{new:?} does not descend from {old:?}"));
             }
         }

@@ -56,6 +56,12 @@ impl Node {
         self.base.0 + true_us as i64 * MICRO
     }
 
+    /// From now on the monotonic clock runs so much too fast.
+    pub(crate) fn drift(&mut self, now_ns: i64, drift_ppm: i64) {
+        self.base = (now_ns, self.mono(now_ns).as_micros());
+        self.clocks.drift_ppm = drift_ppm;
+    }
+
     /// A reading of both clocks, somewhere inside the bound.
     pub(crate) fn read(&self, now_ns: i64, rng: &mut Rng) -> Now {
         let window = self.clocks.width_ns.and_then(|width| {

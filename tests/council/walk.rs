@@ -30,13 +30,15 @@ enum Action {
     Constants,
     Transfer,
     Tell,
+    /// A bounded clock goes away, comes back, or knows more or less than before.
+    Clock,
     Disrupt,
 }
 
 /// Actions with the weights that a walk may give them: unlike each other, since uniform rates
 /// leave some defects unseen. The first weights are those of any walk, the second those of one that
 /// is about changes of voters.
-const ACTIONS: [(Action, &[u32], &[u32]); 14] = [
+const ACTIONS: [(Action, &[u32], &[u32]); 15] = [
     (Action::Deliver, &[60, 200, 600], &[200, 600]),
     (Action::Duplicate, &[0, 2, 20], &[0]),
     (Action::Lose, &[0, 4, 60], &[60, 200, 400]),
@@ -50,6 +52,7 @@ const ACTIONS: [(Action, &[u32], &[u32]); 14] = [
     (Action::Constants, &[0, 0, 4, 10], &[0]),
     (Action::Transfer, &[0, 2, 12], &[0]),
     (Action::Tell, &[0, 10, 40], &[0]),
+    (Action::Clock, &[0, 0, 8], &[0]),
     (Action::Disrupt, &[0, 0, 1], &[0]),
 ];
 
@@ -61,6 +64,8 @@ pub(crate) struct Walk {
     under_way: Vec<Message>,
     weights: [u32; ACTIONS.len()],
     ids: u64,
+    /// No clock is outside its bound.
+    sound: bool,
     pub(crate) judge: Judge,
 }
 
@@ -79,6 +84,7 @@ impl Walk {
             under_way: Vec::new(),
             weights,
             ids: 0,
+            sound: false,
             judge: Judge::default(),
         };
         walk.begin(size);
@@ -92,6 +98,7 @@ impl Walk {
         let heartbeat_ms = *pick(&mut self.rng, &[100, 250]);
         let constants = Constants { lease_ms, promise_ms, drift_ppm, heartbeat_ms, voters: 0 };
         let axes = self.rng.below(5);
+        self.sound = axes < 3;
         let disks = self.rng.below(3);
         for at in 0..size {
             let clocks = self.clocks(axes, i64::from(drift_ppm));
@@ -118,6 +125,14 @@ impl Walk {
         let error_ns =
             if axes == 3 { i64::from(rng.below(6_000)) * MILLI - 3_000 * MILLI } else { 0 };
         Clocks { drift_ppm, width_ns: (axes != 0).then_some(width), error_ns }
+    }
+
+    /// Where both axes are sound, it does not matter who has bounded clocks when.
+    fn change_clock(&mut self, which: usize) {
+        if self.sound {
+            let width = *pick(&mut self.rng, &[None, Some(1), Some(200), Some(5_000)]);
+            self.nodes[which].clocks.width_ns = width.map(|width: i64| width * MILLI);
+        }
     }
 
     /// Walks so many steps.
@@ -177,6 +192,7 @@ impl Walk {
                 });
             }
             Action::Tell => self.tell(),
+            Action::Clock => self.change_clock(which),
             Action::Disrupt => {
                 self.judge.coverage.disruptions += 1;
                 return self.step(which, |council, now, _| council.handle_disruption(now));
