@@ -50,9 +50,7 @@ impl Tally {
                 Section::Page(_) => 9,
                 Section::Buckets(_) => 10,
                 Section::Refused(_) => REFUSED,
-                Section::Council(message) => {
-                    COUNCIL + usize::from(message.kind() - kind::PRE_VOTE)
-                }
+                Section::Council(message) => COUNCIL + usize::from(message.kind() - kind::PRE_VOTE),
                 Section::Unknown(..) => continue,
             };
             let base = if place < COUNCIL { 1 } else { usize::from(kind::PRE_VOTE) - COUNCIL };

@@ -4,6 +4,7 @@
 use midge::wire::{Challenge, Header, PageRequest, PingReq, Refusal, Refused, Rumour, Token};
 use midge::{Address, Incarnation, State};
 
+use crate::council;
 use crate::model::{Message, OwnDetails, Packet};
 
 /// A datagram and what it says.
@@ -142,7 +143,9 @@ fn values() -> Vec<(&'static str, Packet)> {
     let messages = [0xaa, 0xbb].map(|byte| Message::Unknown(64, vec![byte])).into();
     all.push(("unknown_twice", Packet { header: HEADER, messages }));
     let plain = probes().into_iter().chain(rumours()).chain(introductions()).chain(tables());
-    for (name, message) in plain {
+    let council = council::vectors().into_iter();
+    let council = council.map(|(name, message)| (name, Message::Council(Box::new(message))));
+    for (name, message) in plain.chain(council) {
         all.push((name, Packet { header: HEADER, messages: vec![message] }));
     }
     all

@@ -4,10 +4,11 @@ use std::vec::Vec;
 
 use super::lone::{ALIVE, Lone, craft, details, rumour, rumours, sections};
 use super::world::address;
+use crate::council::{Body, Id, Message, Term, Voter};
 use crate::limits::{RELAYS, REQUESTS_PER_PERIOD};
 use crate::member::State;
-use crate::wire::{Builder, Header, PageRequest, PingReq, Section, Token, kind, probe};
-use crate::{Address, Reject};
+use crate::wire::{Builder, Header, PageRequest, PingReq, Section, Token, council, kind, probe};
+use crate::{Address, Reject, Stats};
 
 /// What a ping for another costs.
 const COST_OF_PING: usize = 16;
@@ -127,4 +128,32 @@ fn a_section_that_is_repeated_makes_the_datagram_malformed() {
         assert!(details(3).encode(b));
     });
     assert_eq!(lone.hear(2, &again), Err(Reject::Malformed));
+}
+
+fn council_message() -> Message {
+    let voter = |host| Voter { id: u64::from(host), address: address(host) };
+    let body = Body::PreVote { id: Id::ZERO };
+    Message { cluster: 1, from: voter(2), to: voter(1), term: Term::ZERO.next(), body }
+}
+
+/// What the council hears is not about membership, and no member is taken for a later build.
+#[test]
+fn messages_of_the_council_change_nothing_beside_it() {
+    let ping = |b: &mut Builder<'_>| assert!(probe::encode_number(b, kind::PING, Token([7; 4])));
+    let (mut without, mut with) = (Lone::<8>::among(2..=4), Lone::<8>::among(2..=4));
+    without.hear_member(2, ping);
+    with.hear_member(2, |b| {
+        assert!(council::encode(&council_message(), b));
+        ping(b);
+    });
+    assert_eq!(with.send(), without.send());
+    let bytes_in = without.swim.stats().bytes_in;
+    assert_eq!(Stats { bytes_in, ..with.swim.stats() }, without.swim.stats());
+
+    // Of a stranger it is not read, and it is asked who it is.
+    let stranger = craft(&Header::default(), |b| assert!(council::encode(&council_message(), b)));
+    assert_eq!(with.hear(9, &stranger), Err(Reject::Unproven));
+    let sent = with.send();
+    assert!(matches!(sections(&sent[0].1)[..], [Section::Challenge(_)]));
+    assert_eq!(sent.len(), 1);
 }

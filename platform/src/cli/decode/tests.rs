@@ -108,8 +108,8 @@ fn every_golden_datagram_is_explained() {
     }
     seen.sort_unstable();
     seen.dedup();
-    let kinds = "a number,ack,buckets,challenge,details,hello,nack,page,page-request,ping,\
-                 ping-req,refused,rumours";
+    let kinds = "a number,ack,append,append-ack,buckets,challenge,details,hello,nack,page,\
+                 page-request,ping,ping-req,pre-vote,pre-voted,refused,rumours,vote,voted";
     assert_eq!(seen.join(","), kinds);
     // In text there is a line a datagram, a section and a row.
     let (_, text) = run(vectors().as_bytes(), None, false);
@@ -120,6 +120,55 @@ fn every_golden_datagram_is_explained() {
     let sections: usize =
         objects.iter().map(|object| object["sections"].as_array().map_or(0, Vec::len)).sum();
     assert_eq!(text.lines().count(), objects.len() + sections + count("rows"));
+}
+
+/// All fields of a section, in text.
+fn says(section: &str) -> String {
+    let (_, text) = run(vectors().as_bytes(), None, false);
+    let start = format!("  section {section}");
+    let from = text.find(&start).unwrap_or_else(|| panic!("no {section}"));
+    let rest = &text[from + 2..];
+    rest[..rest.find("\ndatagram").unwrap()].to_owned()
+}
+
+#[test]
+fn messages_of_the_council_are_explained() {
+    let nodes = "cluster 1122334455667788, from a1a2a3a4a5a6a7a8, to b1b2b3b4b5b6b7b8";
+    let back = "cluster 1122334455667788, from b1b2b3b4b5b6b7b8, to a1a2a3a4a5a6a7a8";
+    for (section, fields) in [
+        ("pre-vote", format!("{nodes}, term 7, id_term 5, id_seq 300")),
+        ("pre-voted", format!("{back}, term 7, granted yes")),
+        ("vote", format!("{nodes}, term 7, id_term 5, id_seq 300")),
+        (
+            "voted",
+            format!(
+                "{back}, term 7, granted yes, holder c1c2c3c4c5c6c7c8, holder_term 5, \
+                 value_hold_us 1500000, value_true_ns 1700000000000000000, floor_hold_us 250000"
+            ),
+        ),
+        (
+            "append",
+            format!(
+                "{nodes}, term 100, number 10000000, id_term 100, id_seq 100, \
+                 committed_term 100, committed_seq 100, \
+                 promise_hold_us 2000000, promise_true_ns 1700000000000000000, floor_hold_us 0"
+            ),
+        ),
+        (
+            "append-ack",
+            format!("{back}, term 100, bounded yes, number 10000000, id_term 100, id_seq 100"),
+        ),
+    ] {
+        assert_eq!(says(&format!("{section},")), format!("section {section}, {fields}"));
+    }
+    let joint = says(&format!("append, {nodes}, term 7, number 70000"));
+    let fields = ", lease_ms 10000, promise_ms 20000, drift_ppm 1000, heartbeat_ms 2500, voters 3, \
+                  release_term 5, release_holder c1c2c3c4c5c6c7c8, release_hold_us 400000, \
+                  release_true_ns 1700000000000000001\n    \
+                  set old, id a1a2a3a4a5a6a7a8, addr 10.0.0.1:6434\n";
+    assert!(joint.contains(fields), "{joint}");
+    assert!(joint.ends_with("set new, id 00000000000000e1, addr [fe80::ffff:1234]:1"), "{joint}");
+    assert!(says(&format!("append, {nodes}, term 7, stand yes")).ends_with("floor_hold_us 0"));
 }
 
 #[test]
