@@ -46,6 +46,16 @@ impl Configuration {
     /// From the sets that travel; `None` if a voter stands twice in one, or with two addresses.
     pub fn from_parts(old: Voters, new: Voters) -> Option<Self> {
         let configuration = Self { old, new };
+        configuration.is_sound().then_some(configuration)
+    }
+
+    /// The two sets, to be filled in by who reads them; then it has to be [sound](Self::is_sound).
+    pub(crate) const fn sets_mut(&mut self) -> [&mut Voters; 2] {
+        [&mut self.old, &mut self.new]
+    }
+
+    /// Whether no voter stands twice in a set, or with two addresses, or is nobody.
+    pub(crate) fn is_sound(&self) -> bool {
         let sound = |set: &Voters, other: &Voters| {
             set.iter().enumerate().all(|(at, voter)| {
                 let same = |v: &&Voter| v.id == voter.id;
@@ -54,10 +64,9 @@ impl Configuration {
                     && voter.id != super::term::NOBODY
             })
         };
-        let sound = sound(&configuration.old, &configuration.new)
-            && sound(&configuration.new, &configuration.old)
-            && (!configuration.old.is_empty() || configuration.new.is_empty());
-        sound.then_some(configuration)
+        sound(&self.old, &self.new)
+            && sound(&self.new, &self.old)
+            && (!self.old.is_empty() || self.new.is_empty())
     }
 
     /// The voters; while they change, those before.

@@ -114,20 +114,29 @@ pub fn encode(message: &Message, builder: &mut Builder<'_>) -> bool {
 }
 
 /// A message between addresses that are not known.
+#[inline(never)]
 fn read_message(kind: u8, r: &mut Reader<'_>) -> Message {
-    let [cluster, from, to] = read_ids(r);
-    let at = |id| Voter { id, address: Address::NONE };
-    Message { cluster, from: at(from), to: at(to), term: read_term(r), body: read_body(kind, r) }
+    let cluster = r.u64();
+    let [from, to] = [r.u64(), r.u64()].map(|id| Voter { id, address: Address::NONE });
+    let body = Body::PreVoted { granted: false };
+    let mut message = Message { cluster, from, to, term: read_term(r), body };
+    read_body(kind, r, &mut message.body);
+    message
 }
 
-fn read_body(kind: u8, r: &mut Reader<'_>) -> Body {
+/// In place, as all that is large here: moves would be much of the code.
+#[inline(never)]
+fn read_body(kind: u8, r: &mut Reader<'_>, body: &mut Body) {
     match kind {
-        kind::PRE_VOTE => Body::PreVote { id: read_id(r) },
-        kind::PRE_VOTED => Body::PreVoted { granted: read_bool(r) },
-        kind::VOTE => Body::Vote { transfer: read_bool(r), id: read_id(r) },
-        kind::VOTED => Body::Voted { report: read_bool(r).then(|| read_report(r)) },
-        kind::APPEND => Body::Append(read_append(r)),
-        _ => Body::Ack(Ack { bounded: read_bool(r), number: r.varint_u64(), id: read_id(r) }),
+        kind::PRE_VOTE => *body = Body::PreVote { id: read_id(r) },
+        kind::PRE_VOTED => *body = Body::PreVoted { granted: read_bool(r) },
+        kind::VOTE => *body = Body::Vote { transfer: read_bool(r), id: read_id(r) },
+        kind::VOTED => *body = Body::Voted { report: read_bool(r).then(|| read_report(r)) },
+        kind::APPEND => read_append(r, body),
+        _ => {
+            let (bounded, number) = (read_bool(r), r.varint_u64());
+            *body = Body::Ack(Ack { number, id: read_id(r), bounded });
+        }
     }
 }
 
@@ -154,7 +163,8 @@ fn put_body(b: &mut Builder<'_>, body: &Body) {
     }
 }
 
-fn read_append(r: &mut Reader<'_>) -> Append {
+#[inline(never)]
+fn read_append(r: &mut Reader<'_>, body: &mut Body) {
     let flags = r.byte();
     r.check(flags <= flag::ALL);
     let number = r.varint_u64();
@@ -162,14 +172,12 @@ fn read_append(r: &mut Reader<'_>) -> Append {
     let is_committed = flags & flag::COMMITTED != 0;
     let committed = if is_committed { id } else { read_id(r) };
     r.check(is_committed == (committed == id));
-    Append {
-        number,
-        id,
-        committed,
-        promise: read_told(r),
-        floor: read_told(r),
-        stand: flags & flag::STAND != 0,
-        state: (flags & flag::STATE != 0).then(|| read_state(r, id)),
+    let (promise, floor) = (read_told(r), read_told(r));
+    let stand = flags & flag::STAND != 0;
+    let state = (flags & flag::STATE != 0).then(|| empty_state(id));
+    *body = Body::Append(Append { number, id, committed, promise, floor, stand, state });
+    if let Body::Append(Append { state: Some(state), .. }) = body {
+        read_state(r, state);
     }
 }
 
@@ -192,21 +200,31 @@ fn put_append(b: &mut Builder<'_>, append: &Append) {
     }
 }
 
-/// A register, whose id has been read before.
-fn read_state(r: &mut Reader<'_>, id: Id) -> State {
-    let configuration = Configuration::from_parts(read_voters(r), read_voters(r));
-    r.check(configuration.is_some());
-    let constants = Constants {
+/// [`State::EMPTY`], but made by code, which is smaller than its image.
+fn empty_state(id: Id) -> State {
+    let (configuration, constants) = (Configuration::default(), Constants::NONE);
+    State { id, configuration, constants, release: None }
+}
+
+/// Fills in a register, but for its id.
+#[inline(never)]
+fn read_state(r: &mut Reader<'_>, state: &mut State) {
+    for set in state.configuration.sets_mut() {
+        read_voters(r, set);
+    }
+    r.check(state.configuration.is_sound());
+    state.constants = Constants {
         lease_ms: r.varint(),
         promise_ms: r.varint(),
         drift_ppm: r.varint(),
         heartbeat_ms: r.varint(),
         voters: r.byte(),
     };
-    r.check(constants.are_valid());
-    let release =
-        read_bool(r).then(|| Release { term: read_term(r), holder: r.u64(), told: read_told(r) });
-    State { id, configuration: configuration.unwrap_or_default(), constants, release }
+    r.check(state.constants.are_valid());
+    if read_bool(r) {
+        let (term, holder) = (read_term(r), r.u64());
+        state.release = Some(Release { term, holder, told: read_told(r) });
+    }
 }
 
 fn put_state(b: &mut Builder<'_>, state: &State) {
@@ -229,10 +247,15 @@ fn put_state(b: &mut Builder<'_>, state: &State) {
 }
 
 /// How many, and of each its id and its address.
-fn read_voters(r: &mut Reader<'_>) -> Voters {
-    let count = usize::from(r.byte());
-    r.check(count <= VOTERS);
-    (0..count.min(VOTERS)).map(|_| Voter { id: r.u64(), address: r.address_of_family() }).collect()
+fn read_voters(r: &mut Reader<'_>, voters: &mut Voters) {
+    let count = r.byte();
+    r.check(usize::from(count) <= VOTERS);
+    for _ in 0..count {
+        let voter = Voter { id: r.u64(), address: r.address_of_family() };
+        if voters.push(voter).is_err() {
+            break;
+        }
+    }
 }
 
 fn put_voters(b: &mut Builder<'_>, voters: &Voters) {
@@ -293,10 +316,6 @@ fn put_term(b: &mut Builder<'_>, term: Term) {
     b.put_varint(term.token());
 }
 
-fn read_ids(r: &mut Reader<'_>) -> [u64; 3] {
-    [r.u64(), r.u64(), r.u64()]
-}
-
 fn put_ids<const COUNT: usize>(b: &mut Builder<'_>, ids: [u64; COUNT]) {
     for id in ids {
         b.put_number(id, 8);
@@ -330,10 +349,14 @@ pub fn encode_record(record: &Record, buffer: &mut [u8]) -> Option<usize> {
 pub fn decode_record(bytes: &[u8]) -> Option<Record> {
     let mut reader = Reader::new(bytes);
     let r = &mut reader;
-    let [cluster, node, voted_for] = read_ids(r);
-    let term = read_term(r);
-    let id = read_id(r);
-    let state = read_state(r, id);
+    let mut record = Record {
+        cluster: r.u64(),
+        node: r.u64(),
+        voted_for: r.u64(),
+        term: read_term(r),
+        state: empty_state(read_id(r)),
+    };
+    read_state(r, &mut record.state);
     let whole = reader.is_empty() && reader.failure().is_none();
-    whole.then_some(Record { cluster, node, term, voted_for, state })
+    whole.then_some(record)
 }

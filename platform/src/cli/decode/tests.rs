@@ -143,7 +143,8 @@ fn messages_of_the_council_are_explained() {
             "voted",
             format!(
                 "{back}, term 7, granted yes, holder c1c2c3c4c5c6c7c8, holder_term 5, \
-                 value_hold_us 1500000, value_true_ns 1700000000000000000, floor_hold_us 250000"
+                 value_hold_us 1500000, value_true_ns 1700000000000000000, floor_hold_us 250000, \
+                 floor_true_ns 0"
             ),
         ),
         (
@@ -151,7 +152,8 @@ fn messages_of_the_council_are_explained() {
             format!(
                 "{nodes}, term 100, number 10000000, id_term 100, id_seq 100, \
                  committed_term 100, committed_seq 100, \
-                 promise_hold_us 2000000, promise_true_ns 1700000000000000000, floor_hold_us 0"
+                 promise_hold_us 2000000, promise_true_ns 1700000000000000000, floor_hold_us 0, \
+                 floor_true_ns 0"
             ),
         ),
         (
@@ -162,13 +164,13 @@ fn messages_of_the_council_are_explained() {
         assert_eq!(says(&format!("{section},")), format!("section {section}, {fields}"));
     }
     let joint = says(&format!("append, {nodes}, term 7, number 70000"));
-    let fields = ", lease_ms 10000, promise_ms 20000, drift_ppm 1000, heartbeat_ms 2500, voters 3, \
-                  release_term 5, release_holder c1c2c3c4c5c6c7c8, release_hold_us 400000, \
+    let fields = ", lease_ms 10000, longest_promise_ms 20000, drift_ppm 1000, heartbeat_ms 2500, voters 3, \
+                  release_holder c1c2c3c4c5c6c7c8, release_term 5, release_hold_us 400000, \
                   release_true_ns 1700000000000000001\n    \
                   set old, id a1a2a3a4a5a6a7a8, addr 10.0.0.1:6434\n";
     assert!(joint.contains(fields), "{joint}");
     assert!(joint.ends_with("set new, id 00000000000000e1, addr [fe80::ffff:1234]:1"), "{joint}");
-    assert!(says(&format!("append, {nodes}, term 7, stand yes")).ends_with("floor_hold_us 0"));
+    assert!(says(&format!("append, {nodes}, term 7, stand yes")).ends_with("floor_true_ns 0"));
 }
 
 #[test]
