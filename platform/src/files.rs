@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::{FlockArg, OFlag, open};
 use nix::libc;
 use nix::sys::stat::Mode;
 use nix::unistd::{Whence, lseek, read};
@@ -54,6 +54,15 @@ pub(crate) fn read_all(file: OwnedFd, space: &mut [u8]) -> Result<&[u8], Errno> 
         len = space.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
     }
     Ok(&space[..len])
+}
+
+/// Locks an open file, or directory, for whoever has it open; does not wait.
+///
+/// # Errors
+/// Those of flock(2): `EAGAIN` if somebody else has it locked.
+pub(crate) fn lock(file: &OwnedFd) -> Result<(), Errno> {
+    #[expect(deprecated, reason = "`Flock` panics with the words of every errno, 4 KB of them")]
+    nix::fcntl::flock(file.as_raw_fd(), FlockArg::LockExclusiveNonblock)
 }
 
 /// Which file it is.

@@ -11,6 +11,7 @@
 //! - [`seeds`]: where there may be members to join through
 //! - `logger`: lines on stderr that never block
 //! - `child`: programs that the agent runs
+//! - [`council_file`]: what a node must not forget of its council
 //! - [`clock`]: true time with a bound, from the ClockBound daemon
 //! - [`arena`]: the heap, for the one allocation of the start
 //! - `group`: groups of the system
@@ -27,6 +28,7 @@ pub mod arena;
 mod child;
 mod cli;
 pub mod clock;
+pub mod council_file;
 pub mod dns;
 mod files;
 mod group;

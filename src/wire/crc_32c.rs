@@ -25,6 +25,14 @@ const fn table(steps: u32) -> [u32; 16] {
     table
 }
 
+/// The CRC-32C of some bytes.
+#[must_use]
+pub fn crc_32c(bytes: &[u8]) -> u32 {
+    let mut crc = Crc32c::NEW;
+    crc.update(bytes);
+    crc.value()
+}
+
 /// The checksum of bytes that come piece by piece.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Crc32c(u32);

@@ -18,6 +18,7 @@ mod tests;
 
 pub use codec::{Builder, Flaw, Token};
 pub use council::CouncilSection;
+pub use crc_32c::crc_32c;
 pub(crate) use header::Cluster;
 pub use header::Header;
 pub use introduction::{Challenge, Details, Hello, Refusal, Refused};

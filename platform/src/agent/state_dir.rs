@@ -6,19 +6,19 @@
 
 use core::fmt::{self, Write as _};
 use std::ffi::CStr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use heapless::Vec;
 use log::Level;
 use midge::{Address, Duration, Instant, Node, State};
 use nix::errno::Errno;
-use nix::fcntl::{FlockArg, OFlag, open, openat, renameat};
+use nix::fcntl::{OFlag, open, openat, renameat};
 use nix::sys::stat::Mode;
 use nix::unistd::{fsync, mkdir};
 
 use super::stop;
 use crate::api::{DEFAULT_PORT, parse_address};
-use crate::files::{PATH_BYTES, c_path, checksum, each_line, next_word, read_all, read_file};
+use crate::files::{self, PATH_BYTES, c_path, checksum, each_line, next_word, read_all, read_file};
 use crate::helper::Helper;
 use crate::http::Page;
 use crate::logger::say;
@@ -260,8 +260,7 @@ fn open_locked(path: &str) -> [OwnedFd; 2] {
     let directory = opened.unwrap_or_else(|error| cannot(path, "open", error));
     let opened = openat(&directory, c".", flags, Mode::empty());
     let lock = opened.unwrap_or_else(|error| cannot(path, "open", error));
-    #[expect(deprecated, reason = "`Flock` panics with the words of every errno, 4 KB of them")]
-    match nix::fcntl::flock(lock.as_raw_fd(), FlockArg::LockExclusiveNonblock) {
+    match files::lock(&lock) {
         Ok(()) => [directory, lock],
         Err(Errno::EAGAIN) => refuse(path, &"another agent uses it; give each one of its own"),
         Err(error) => cannot(path, "lock", error),
