@@ -37,7 +37,8 @@ TINY_FLAGS := $(SYMBOLS) -Zunstable-options -Cpanic=immediate-abort -Zlocation-d
 	-Clink-arg=-Wl,-Map=$(TINY).map
 BUILD_STD := -Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size
 
-.PHONY: help setup build test test-official sim bench bench-peers soak soak-clock chaos numbers \
+.PHONY: help setup build test test-official sim nightly bench bench-peers soak soak-clock \
+	test-clockbound chaos numbers \
 	lint static tiny size firmware fuzz miri manual run doc clean
 
 help: ## list the targets
@@ -61,13 +62,16 @@ test-official: ## the clock arithmetic beside the official ClockBound clients, w
 	cargo test --manifest-path tests/official_clock/Cargo.toml \
 		--target-dir $(TARGET_DIR)/official-clock
 
-sim: ## nightly: over 10,000 simulated runs, SIM_SEEDS of each scenario from SIM_FIRST_SEED on; large fleets
+sim: ## over 10,000 simulated runs, SIM_SEEDS of each scenario from SIM_FIRST_SEED on; large fleets
 	@.ci/setup base
-	SIM_SEEDS=$(or $(SIM_SEEDS),320) cargo test --profile sim --test sim -- --nocapture --test-threads 1
+	.ci/sim
 	cargo build --profile sim --example fleet
 	set -e; for run in 'burst --nodes 2000' 'partition-tenth --nodes 2000' 'idle --nodes 1000' \
 		'sawtooth --nodes 150' 'loss --nodes 100 --hours 24'; do \
 		echo "fleet --scenario $$run"; $(TARGET_DIR)/sim/examples/fleet --scenario $$run; done
+
+nightly: export FUZZ_RUNS := $(or $(FUZZ_RUNS),10000000)
+nightly: sim miri fuzz test-clockbound ## sim, miri, fuzz with FUZZ_RUNS (10000000) of each, and test-clockbound: hours
 
 bench: ## how long real processes take to agree and to notice a crash; the API beside nginx
 	@.ci/setup base

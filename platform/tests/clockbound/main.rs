@@ -125,6 +125,7 @@ fn restarts() {
     println!("restarts: {RESTARTS} restarts, {}", counts[0]);
     assert_eq!(counts[0].torn, 0);
     assert!(counts[0].states >= RESTARTS);
+    println!("numbers: {}::restarts {RESTARTS}, {} torn", file!(), counts[0].torn);
 }
 
 /// Updates, cuts, rewrites and replacements as fast as they can be made.
@@ -159,10 +160,16 @@ fn torture() {
     assert!(states >= LEAST_STATES, "the careful readers saw next to nothing");
     assert!(careless.torn > 0, "no update was ever under way: this has shown nothing");
     if seconds >= LONG_SECONDS {
-        let readings = careful.iter().map(|counts| counts.good + counts.errors).sum();
+        let readings: u64 = careful.iter().map(|counts| counts.good + counts.errors).sum();
         for (counted, wanted) in [updates, cuts, readings].into_iter().zip(LONG_COUNTS) {
             assert!(counted >= wanted, "{counted}, and not {wanted}");
         }
+        let torn: u64 = careful.iter().map(|counts| counts.torn).sum();
+        println!(
+            "numbers: {}::torture {updates:.1e}, {cuts:.1e}, {readings:.1e}; {torn} torn; caught {} times",
+            file!(),
+            careless.torn,
+        );
     }
 }
 
@@ -206,6 +213,7 @@ fn no_system_call() {
     let path = folder.path("shm");
     Writer::start(&path, Layout::V3).update(&payload::new(Layout::V3, &mut Random::new()));
     assert!(end(start("strict", &path)).is_empty());
+    println!("numbers: {}::no_system_call 0", file!());
 }
 
 /// A SIGBUS that has nothing to do with the clock still ends the process.

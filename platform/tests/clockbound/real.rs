@@ -219,6 +219,7 @@ pub(crate) fn inside(work: &Path) {
     );
     disrupt(work, &mut clock, &mut checked);
     agent.until_synchronized();
+    println!("numbers: {}::inside {} windows", file!(), checked.good);
 }
 
 /// The machine is said to have been moved: nothing holds until the daemon has caught up.

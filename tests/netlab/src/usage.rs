@@ -35,7 +35,7 @@ impl Usage {
     }
 }
 
-/// What a process keeps in memory, kB.
+/// What a process keeps in memory, KiB.
 #[derive(Clone, Copy)]
 pub struct Memory {
     /// All pages that are resident, those of its file included (`VmRSS`).
@@ -51,9 +51,9 @@ impl Memory {
         let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
         let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
         Ok(Self {
-            resident: kilobytes(&status, "VmRSS:")?,
-            proportional: kilobytes(&rollup, "Pss:")?,
-            anonymous: kilobytes(&rollup, "Anonymous:")?,
+            resident: kibibytes(&status, "VmRSS:")?,
+            proportional: kibibytes(&rollup, "Pss:")?,
+            anonymous: kibibytes(&rollup, "Anonymous:")?,
         })
     }
 }
@@ -68,7 +68,7 @@ pub(crate) fn unread(pid: u32) -> io::Result<u64> {
     number(value.map_or("", |(_, value)| value))
 }
 
-fn kilobytes(text: &str, field: &str) -> io::Result<u64> {
+fn kibibytes(text: &str, field: &str) -> io::Result<u64> {
     let rest = text.lines().find_map(|line| line.strip_prefix(field));
     number(rest.and_then(|rest| rest.split_whitespace().next()).unwrap_or(""))
 }

@@ -80,10 +80,11 @@ impl Comparison {
         self.lost += u32::from(!is_within(0));
     }
 
-    /// Ends it: so many were compared at least.
-    pub fn finish(self, least: u32) {
+    /// Ends it: so many were compared at least. How many differ by what floating point loses.
+    pub fn finish(self, least: u32) -> u32 {
         let Self { compared, lost } = self;
         assert!(compared >= least, "only {compared} windows were compared");
         assert!(lost * FLOAT_IN <= compared, "{lost} of {compared} windows differ");
+        lost
     }
 }

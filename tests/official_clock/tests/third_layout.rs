@@ -1,5 +1,7 @@
 //! The third layout beside `clock-bound` 3.0.0-rc.0, at the very counter that it read.
 
+use std::io::Write;
+
 use clock_bound::test_utils::{
     ClockErrorBound, ClockErrorBoundGeneric, ClockErrorBoundLayoutVersion,
 };
@@ -61,5 +63,8 @@ fn windows_and_statuses_agree() {
         comparison.add(&ours, &ours, (window.earliest, window.latest));
         assert_eq!(official(ours.status), window.clock_status, "{segment:?} {ours:?}");
     }
-    comparison.finish(ROUNDS);
+    let lost = comparison.finish(ROUNDS);
+    let check = "tests/official_clock/tests/third_layout.rs::windows_and_statuses_agree";
+    // Past the harness that keeps the output of a test that passes.
+    writeln!(std::io::stderr(), "numbers: {check} {lost}").expect("stderr");
 }

@@ -16,7 +16,7 @@ const NODES: usize = 10;
 const BATCH: usize = 50;
 /// What is sent in a second, all nodes together.
 const RATE: usize = 50_000;
-/// Pages of fixed tables that an agent may write for the first time, kB.
+/// Pages of fixed tables that an agent may write for the first time, KiB.
 const FIRST_TOUCHED: u64 = 16;
 
 /// Ten agents get garbage from a stranger, some of which begins as their own datagrams do. Nobody
@@ -49,7 +49,7 @@ pub(crate) fn flood(fleet: &mut Fleet, quick: bool) -> Outcome {
         if after.own_memory > before.own_memory + FIRST_TOUCHED {
             let (before, after) = (before.own_memory, after.own_memory);
             return Err(
-                format!("memory of {}: {before} kB, then {after} kB", agent.address()).into()
+                format!("memory of {}: {before} KiB, then {after} KiB", agent.address()).into()
             );
         }
         unread += lost;
@@ -61,7 +61,7 @@ pub(crate) fn flood(fleet: &mut Fleet, quick: bool) -> Outcome {
     fleet.one_view(Duration::ZERO)?;
     let total = sent * NODES as u64;
     Ok(format!(
-        "{total} hostile datagrams in {seconds:.0} s: 0 members suspected, all counted ({unread} not read)"
+        "{total} hostile datagrams, {unread} not read, members suspected: 0 in {seconds:.0} s, all counted"
     ))
 }
 
@@ -105,7 +105,7 @@ impl Random {
 struct Counts {
     rejected: u64,
     unread: u64,
-    /// Pages of its own, kB.
+    /// Pages of its own, KiB.
     own_memory: u64,
 }
 

@@ -66,7 +66,7 @@ fn run() -> Result<bool, Box<dyn Error>> {
         match result {
             Ok(said) => {
                 println!("chaos: {name}: {said} ({seconds} s)");
-                // What comes before the figures is what its row says, too.
+                // What comes before the figures is for people alone.
                 if let Some((_, figures)) = said.split_once(": ").filter(|_| !quick) {
                     println!("numbers: {file}::{name} {figures}");
                 }

@@ -48,7 +48,7 @@ fn burst(fleet: &mut Fleet, _quick: bool) -> Outcome {
             format!("{size} started at once: one view only after {}", seconds(taken)).into()
         );
     }
-    Ok(format!("{size} started at once: one view after {}", seconds(taken)))
+    Ok(format!("{size} started at once, until one view: {}", seconds(taken)))
 }
 
 /// Three of twenty are killed at once, and started again.
@@ -66,7 +66,7 @@ fn crash(fleet: &mut Fleet, _quick: bool) -> Outcome {
     fleet.start([3, 9, 17])?;
     let back = fleet.one_view(HEALED)?;
     Ok(format!(
-        "3 of 20 killed: 0 others failed, known to all after {}, back after {}",
+        "3 of 20 killed, then started again, others failed: 0; known after {}, back after {}",
         seconds(known),
         seconds(back)
     ))
@@ -88,9 +88,9 @@ fn pause(fleet: &mut Fleet, quick: bool) -> Outcome {
     let back = fleet.one_view(HEALED)?;
     fleet.nobody_failed(&others)?;
     Ok(format!(
-        "1 of 20 stopped: 0 healthy members failed, known to all after {}, back after {}",
-        seconds(known),
-        seconds(back)
+        "1 of 20 stopped, back after {}, healthy members failed: 0; known after {}",
+        seconds(back),
+        seconds(known)
     ))
 }
 
@@ -105,15 +105,15 @@ fn loss(fleet: &mut Fleet, quick: bool) -> Outcome {
         thread::sleep(Duration::from_secs(if quick { 10 } else { 60 }));
         fleet.nobody_failed(&all).map_err(|error| format!("{percent}% lost: {error}"))?;
         let suspected = fleet.heard("member_suspected", &all).len();
-        said.push(format!("{percent}%: {suspected} suspicions"));
+        said.push(format!("{suspected} at {percent}%"));
         fleet.judge_from_here();
     }
     fleet.network.heal()?;
     let whole = fleet.one_view(HEALED)?;
     Ok(format!(
-        "20 with loss: 0 members failed, {}; one view after {}",
-        said.join(", "),
-        seconds(whole)
+        "20 with loss, then one view after {}, members failed: 0; suspicions {}",
+        seconds(whole),
+        said.join(", ")
     ))
 }
 
@@ -128,7 +128,7 @@ fn one_way(fleet: &mut Fleet, quick: bool) -> Outcome {
     let lost = nobody_fails(fleet, if quick { 8 } else { 60 })?;
     let whole = fleet.one_view(HEALED)?;
     Ok(format!(
-        "6 one-way links of 20: 0 members failed, {lost} packets lost; one view after {}",
+        "6 one-way links of 20, {lost} packets lost, then one view after {}, members failed: 0",
         seconds(whole)
     ))
 }
@@ -144,7 +144,7 @@ fn half_connected(fleet: &mut Fleet, quick: bool) -> Outcome {
     let lost = nobody_fails(fleet, if quick { 8 } else { 120 })?;
     let whole = fleet.one_view(HEALED)?;
     Ok(format!(
-        "1 of 20 cut off from 10: 0 members failed, {lost} packets lost; one view after {}",
+        "1 of 20 cut off from 10, {lost} packets lost, then one view after {}, members failed: 0",
         seconds(whole)
     ))
 }
@@ -177,9 +177,9 @@ fn partition(fleet: &mut Fleet, quick: bool) -> Outcome {
     fleet.network.heal()?;
     let whole = fleet.one_view(HEALED)?;
     Ok(format!(
-        "20 cut in halves: two views after {}, one view {} after healing",
-        seconds(apart),
-        seconds(whole)
+        "20 cut in halves, then healed, until one view: {}; two views after {}",
+        seconds(whole),
+        seconds(apart)
     ))
 }
 
@@ -207,10 +207,10 @@ fn sawtooth(fleet: &mut Fleet, quick: bool) -> Outcome {
         let shrunk = if crashes { &mut crashed } else { &mut left };
         *shrunk = start.elapsed().max(*shrunk);
     }
-    let mut said = format!("2 -> {size}: one view after at most {}, ", seconds(grown));
-    said += &format!("{size} -> 2 by leaving: {}", seconds(left));
+    let mut said = format!("2 -> {size} -> 2, the slowest: {} growing, ", seconds(grown));
+    said += &format!("{} all left", seconds(left));
     if !quick {
-        said += &format!(", half by crashing: {}", seconds(crashed));
+        said += &format!(", {} half crashed", seconds(crashed));
     }
     Ok(said)
 }

@@ -30,7 +30,7 @@ type Read = fn(&Figures) -> f64;
 /// Title, unit, decimals and figure of each panel. Less is better in all of them.
 const PANELS: [(&str, &str, usize, Read); 5] = [
     ("Sent a node while idle", "B/s", 0, |figures| figures.idle.bytes),
-    ("Resident memory", "kB", 0, |figures| figures.idle.resident as f64),
+    ("Resident memory", "KiB", 0, |figures| figures.idle.resident as f64),
     ("Processor time a minute", "ms", 0, |figures| figures.idle.cpu_ms),
     ("Started at once: all agree", "s", 1, |figures| median(&figures.agree).as_secs_f64()),
     ("A crash is known to all", "s", 1, |figures| median(&figures.crash).as_secs_f64()),

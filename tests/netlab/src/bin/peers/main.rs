@@ -72,7 +72,7 @@ struct Idle {
     packets: f64,
     /// Processor time a minute, ms, mean of all nodes.
     cpu_ms: f64,
-    /// kB, medians of all nodes.
+    /// KiB, medians of all nodes.
     resident: u64,
     proportional: u64,
     anonymous: u64,

@@ -17,8 +17,8 @@ pub(crate) const SHOWN_NODES: usize = 30;
 /// Every figure.
 pub(crate) fn table(all: &[Figures]) -> String {
     let mut text = String::from(
-        "| N | agent | sent, B/s a node | worst node, B/s | packets/s | resident, kB | proportional, kB | \
-         anonymous, kB | CPU, ms a minute | all agree, s | a crash is known to all, s |\n\
+        "| N | agent | sent, B/s a node | worst node, B/s | packets/s | resident, KiB | proportional, KiB | \
+         anonymous, KiB | CPU, ms a minute | all agree, s | a crash is known to all, s |\n\
          |--:|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
     );
     for figures in all {
@@ -51,7 +51,7 @@ fn short_table(all: &[Figures]) -> String {
     for figures in all.iter().filter(|figures| figures.nodes == SHOWN_NODES) {
         let _ = writeln!(
             text,
-            "| {} | {:.0} B/s | {} kB | {:.0} ms | {} s | {} s |",
+            "| {} | {:.0} B/s | {} KiB | {:.0} ms | {} s | {} s |",
             figures.kind,
             figures.idle.bytes,
             figures.idle.resident,
@@ -76,7 +76,7 @@ pub(crate) fn numbers(all: &[Figures]) -> String {
     let slowest = seconds(midge.crash[crashes - 1]);
     let lines = [
         ("idle", format!("{:.0} / {:.0} B/s", few.idle.bytes_worst, idle.bytes_worst)),
-        ("used/memory", format!("{} kB, {} of them its own", idle.resident, idle.anonymous)),
+        ("used/memory", format!("{} KiB, {} of them its own", idle.resident, idle.anonymous)),
         ("used/processor", format!("{:.0} ms a minute, 1/{others:.0}", idle.cpu_ms)),
         ("started_at_once", format!("{} s, serf {} s", seconds(agree), seconds(agree_serf))),
         ("crash_known_to_all", format!("{} s, at most {slowest} s of {crashes}", seconds(crash))),
