@@ -23,6 +23,10 @@ pub fn octets(member: usize) -> [u8; 4] {
 
 pub const PORT: u16 = 6434;
 
+/// Datagrams that a peer is given before it is made anew: what is measured is the same work however
+/// long it is measured, with refutations that take one byte and that foca can still count.
+pub const ROUNDS: u32 = 100;
+
 /// What is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
@@ -34,13 +38,17 @@ pub enum Work {
     Known,
     /// A ping comes in, and the ack that goes out tells as much news as fits: up to 83 rumours.
     Spread,
+    /// The ack of `Spread` goes out: the ping and the news are in already. foca builds its answer
+    /// while it takes the ping in.
+    Transmit,
     /// The digests of all buckets come in, and a page without rows goes out: nothing differs. foca
     /// has nothing like it.
     Digests,
 }
 
 impl Work {
-    pub const ALL: [Self; 5] = [Self::Ping, Self::News, Self::Known, Self::Spread, Self::Digests];
+    pub const ALL: [Self; 6] =
+        [Self::Ping, Self::News, Self::Known, Self::Spread, Self::Transmit, Self::Digests];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -48,18 +56,23 @@ impl Work {
             Self::News => "news",
             Self::Known => "known",
             Self::Spread => "spread",
+            Self::Transmit => "transmit",
             Self::Digests => "digests",
         }
     }
 }
 
+/// Makes a peer with so many members.
+pub type Make = fn(usize) -> Box<dyn Peer>;
+
 /// One of the libraries with its members.
 pub trait Peer {
-    /// Prepares datagram number `round` of this work, which is then given to `receive`; `None` if
-    /// there is no such work here.
+    /// Prepares datagram number `round` of this work, less than [`ROUNDS`], which is then given to
+    /// `receive`; `None` if there is no such work here. It is empty if nothing is to be taken in.
     fn datagram(&mut self, work: Work, round: u32) -> Option<Vec<u8>>;
 
-    /// Takes it in, and builds what is owed at once. Returns the bytes of the answers.
+    /// Takes it in unless it is empty, and builds what is owed at once. Returns the bytes of the
+    /// answers.
     fn receive(&mut self, datagram: &[u8]) -> usize;
 
     /// Members that are held for alive, the node included.

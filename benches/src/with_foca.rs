@@ -111,7 +111,7 @@ impl Peer for WithFoca {
                 self.receive(&news);
                 self.datagram_of(Message::Ping(round as u8), &[], 0)
             }
-            Work::Digests => return None,
+            Work::Transmit | Work::Digests => return None,
         })
     }
 

@@ -70,8 +70,14 @@ impl Midge {
         this
     }
 
-    fn receive_from(&mut self, member: usize, datagram: &[u8]) -> usize {
+    fn take_in(&mut self, member: usize, datagram: &[u8]) {
         self.node.handle_datagram(self.now, address(member), datagram).expect("it is accepted");
+    }
+
+    fn receive_from(&mut self, member: usize, datagram: &[u8]) -> usize {
+        if !datagram.is_empty() {
+            self.take_in(member, datagram);
+        }
         let mut sent = 0;
         while let Some(transmit) = self.node.poll_transmit(self.now, &mut self.buffer) {
             sent += transmit.len;
@@ -112,7 +118,7 @@ impl Midge {
         self.receive(&agrees);
         self.header.digest = !self.header.digest;
         let differs = self.datagram_of(|_| true);
-        self.node.handle_datagram(self.now, address(1), &differs).expect("it is accepted");
+        self.take_in(1, &differs);
         let sent = self.node.poll_transmit(self.now, &mut self.buffer).expect("its digests");
         let datagram = wire::read(&self.buffer[..sent.len]).expect("a datagram");
         for section in datagram.sections() {
@@ -129,7 +135,7 @@ impl Midge {
 impl Peer for Midge {
     fn datagram(&mut self, work: Work, round: u32) -> Option<Vec<u8>> {
         let about = about(self.members, round);
-        if work == Work::Spread {
+        if matches!(work, Work::Spread | Work::Transmit) {
             let news = self.rumours(&about, round + 1);
             self.receive(&news);
         }
@@ -141,6 +147,11 @@ impl Peer for Midge {
         }
         Some(match work {
             Work::Ping | Work::Spread => self.ping(round),
+            Work::Transmit => {
+                let ping = self.ping(round);
+                self.take_in(1, &ping);
+                Vec::new()
+            }
             Work::News => self.rumours(&about, round + 1),
             Work::Known => self.rumours(&about, 0),
             Work::Digests => self.datagram_of(|builder| Buckets::encode(builder, &self.buckets)),
