@@ -46,19 +46,9 @@ impl fmt::Display for Trouble {
         match self {
             Self::Stalled => f.write_str("the disk does not answer"),
             Self::Failed(error) => Reason(*error).fmt(f),
-            Self::Killed => f.write_str("the copy of the agent that wrote was killed"),
+            Self::Killed => f.write_str("the writer was killed"),
         }
     }
-}
-
-/// What [`CouncilFile::open`] found.
-#[derive(Debug)]
-pub struct Opened {
-    /// To write with.
-    pub file: CouncilFile,
-    /// What the node remembers; or why it needs a new node id. A record counts only when it was
-    /// written once more: until then a power cut may take it back.
-    pub record: Result<Record, NewId>,
 }
 
 /// The file, and what is being written to it.
@@ -79,19 +69,12 @@ pub struct CouncilFile {
 }
 
 impl CouncilFile {
-    /// Reads the file in this directory, which the caller has locked. This waits for the disk.
-    ///
-    /// # Errors
-    /// [`Refusal`]: no agent may start with this file. Nothing has changed.
-    pub fn open(directory: BorrowedFd<'_>, owner: Owner) -> Result<Opened, Refusal> {
-        let mut pieces = [[0; SLOT_BYTES]; _];
-        let (sequence, record) = match disk::read(directory, &mut pieces)? {
-            Some(slots) => slot::load(slots, &owner)?,
-            None => (0, Err(NewId::NoFile)),
-        };
-        let file = Self {
+    /// Of this owner; not read yet.
+    #[must_use]
+    pub const fn new(owner: Owner) -> Self {
+        Self {
             owner,
-            order: Order::after(sequence),
+            order: Order::after(0),
             helper: None,
             change: 0,
             begun_at: Instant::ZERO,
@@ -100,8 +83,26 @@ impl CouncilFile {
             due: Instant::FAR_FUTURE,
             trouble: None,
             errors: 0,
+        }
+    }
+
+    /// Reads the file in this directory, which the caller has locked, before anything is written.
+    /// This waits for the disk. Returns what the node remembers, or why it needs a new node id. A
+    /// record counts only when it was written once more: until then a power cut may take it back.
+    ///
+    /// # Errors
+    /// [`Refusal`]: no agent may start with this file. Nothing has changed.
+    pub fn read(&mut self, directory: BorrowedFd<'_>) -> Result<Result<Record, NewId>, Refusal> {
+        let mut pieces = [[0; SLOT_BYTES]; _];
+        let Some(slots) = disk::read(directory, &mut pieces)? else {
+            return Ok(Err(NewId::NoFile));
         };
-        Ok(Opened { file, record })
+        let (slot, sequence) = slot::newest(slots)?;
+        self.order = Order::after(sequence);
+        match slot::check_owner(slot, &self.owner)? {
+            None => slot::record(slot).map(Ok).ok_or(Refusal::Damaged),
+            Some(why) => Ok(Err(why)),
+        }
     }
 
     /// Writes `wanted`, the newest record with the number of its change, unless an older one is

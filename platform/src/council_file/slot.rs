@@ -44,6 +44,10 @@ const SEQUENCE_AT: usize = CLUSTER_AT + CLUSTER_NAME_BYTES;
 const RECORD_AT: usize = SEQUENCE_AT + 8;
 const SUM_AT: usize = SLOT_BYTES - 4;
 
+/// Cluster, machine, address: from where to where.
+const OWNER_FIELDS: [(usize, usize); 3] =
+    [(CLUSTER_AT, SEQUENCE_AT), (MACHINE_AT, ADDRESS_AT), (ADDRESS_AT, CLUSTER_AT)];
+
 /// Whose file it is.
 #[derive(Clone, Copy, Debug)]
 pub struct Owner {
@@ -129,52 +133,35 @@ fn put_owner(slot: &mut Slot, owner: &Owner) {
 }
 
 /// The valid slot that was written last, and its sequence number.
-fn newest(slots: [&Slot; 2]) -> Result<(&Slot, u64), Refusal> {
-    if slots.into_iter().any(is_of_other_format) {
+pub(super) fn newest(slots: [&Slot; 2]) -> Result<(&Slot, u64), Refusal> {
+    let [first, second] = slots;
+    if is_of_other_format(first) || is_of_other_format(second) {
         // Whatever the other slot holds may be older than what cannot be read here.
         return Err(Refusal::OtherFormat);
     }
-    let [first, second] = slots;
-    let sequences = [sequence(first), sequence(second)];
-    // Nothing is less than any number.
-    let newest = if sequences[1] > sequences[0] { second } else { first };
-    match sequences[0].max(sequences[1]) {
-        Some(sequence) => Ok((newest, sequence)),
-        None => Err(Refusal::Damaged),
+    let newest = [first, second].map(|slot| (slot, sequence(slot)));
+    let [first, second] = newest;
+    match if second.1 > first.1 { second } else { first } {
+        (_, 0) => Err(Refusal::Damaged),
+        newest => Ok(newest),
     }
-}
-
-/// The latest valid record in both slots, with its sequence number, if an agent of this owner may
-/// start with them.
-pub(super) fn load(
-    slots: [&Slot; 2],
-    owner: &Owner,
-) -> Result<(u64, Result<Record, NewId>), Refusal> {
-    let (slot, sequence) = newest(slots)?;
-    let record = match check_owner(slot, owner)? {
-        Some(why) => Err(why),
-        None => Ok(record(slot).ok_or(Refusal::Damaged)?),
-    };
-    Ok((sequence, record))
 }
 
 /// Whether a valid slot is this owner's; or why its record is not for this node.
-fn check_owner(slot: &Slot, owner: &Owner) -> Result<Option<NewId>, Refusal> {
+pub(super) fn check_owner(slot: &Slot, owner: &Owner) -> Result<Option<NewId>, Refusal> {
     let mut own = [0; SLOT_BYTES];
     put_owner(&mut own, owner);
-    let differs = |from: usize, to: usize| slot[from..to] != own[from..to];
-    if differs(CLUSTER_AT, SEQUENCE_AT) {
-        return Err(Refusal::OtherCluster);
+    let differs = |(from, to): &(usize, usize)| slot[*from..*to] != own[*from..*to];
+    match OWNER_FIELDS.iter().position(differs) {
+        None => Ok(None),
+        Some(0) => Err(Refusal::OtherCluster),
+        Some(1) => Ok(Some(NewId::OtherMachine)),
+        Some(_) => Ok(Some(NewId::OtherAddress)),
     }
-    Ok(if differs(MACHINE_AT, ADDRESS_AT) {
-        Some(NewId::OtherMachine)
-    } else {
-        differs(ADDRESS_AT, CLUSTER_AT).then_some(NewId::OtherAddress)
-    })
 }
 
 /// The record in a valid slot; `None` if there is none, which no version wrote.
-fn record(slot: &Slot) -> Option<Record> {
+pub(super) fn record(slot: &Slot) -> Option<Record> {
     let len = number(&slot[LENGTH_AT..MACHINE_AT]) as usize;
     decode_record(slot[RECORD_AT..SUM_AT].get(..len)?)
 }
@@ -183,11 +170,11 @@ fn is_of_other_format(slot: &Slot) -> bool {
     slot.starts_with(MAGIC) && number(&slot[FORMAT_AT..LENGTH_AT]) != u64::from(FORMAT)
 }
 
-/// The sequence number of a slot that is valid.
-pub(super) fn sequence(slot: &Slot) -> Option<u64> {
+/// The sequence number of a slot that is valid; 0 if it is not: the first one is 1.
+pub(super) fn sequence(slot: &Slot) -> u64 {
     let valid =
         slot.starts_with(MAGIC) && number(&slot[SUM_AT..]) == u64::from(crc_32c(&slot[..SUM_AT]));
-    valid.then(|| number(&slot[SEQUENCE_AT..RECORD_AT]))
+    if valid { number(&slot[SEQUENCE_AT..RECORD_AT]) } else { 0 }
 }
 
 /// A number of up to eight bytes.

@@ -16,7 +16,7 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use nix::unistd::{geteuid, mkfifo, setfsuid};
 
-use super::slot::{SLOT_BYTES, Slot, encode, load};
+use super::slot::{SLOT_BYTES, Slot, check_owner, encode, newest};
 use super::*;
 use crate::files::lock;
 use crate::poll::Events;
@@ -86,9 +86,15 @@ fn summed(mut slot: Slot) -> Slot {
     slot
 }
 
+/// What a start makes of these slots, if they are this node's.
+fn load([first, second]: &[Slot; 2]) -> Result<(u64, Record), Refusal> {
+    let (slot, sequence) = newest([first, second])?;
+    assert_eq!(check_owner(slot, &OWNER), Ok(None));
+    Ok((sequence, slot::record(slot).ok_or(Refusal::Damaged)?))
+}
+
 fn found(slots: &[Slot; 2]) -> Result<Record, Refusal> {
-    let [first, second] = slots;
-    load([first, second], &OWNER).map(|(_, record)| record.expect("it is this node's"))
+    load(slots).map(|(_, record)| record)
 }
 
 /// A directory that is removed in the end.
@@ -124,8 +130,8 @@ impl Folder {
         fs::write(self.file(), bytes).unwrap();
     }
 
-    fn open(&self) -> Result<Opened, Refusal> {
-        CouncilFile::open(self.fd.as_fd(), OWNER)
+    fn read(&self) -> Result<Result<Record, NewId>, Refusal> {
+        CouncilFile::new(OWNER).read(self.fd.as_fd())
     }
 }
 
@@ -146,7 +152,8 @@ struct Loop<'a> {
 
 impl<'a> Loop<'a> {
     fn new(folder: &'a Folder) -> Self {
-        let file = folder.open().unwrap().file;
+        let mut file = CouncilFile::new(OWNER);
+        let _ = file.read(folder.fd.as_fd()).unwrap();
         let now = Instant::from_micros(1_000_000);
         Self { folder, file, poll: Poll::new().unwrap(), events: Events::new(), now }
     }
@@ -188,7 +195,7 @@ fn the_later_slot_counts_wherever_it_lies() {
     let [first, second] = slots();
     assert_eq!(found(&[first, second]), Ok(record(2)));
     assert_eq!(found(&[second, first]), Ok(record(2)));
-    assert_eq!(load([&first, &second], &OWNER).map(|(sequence, _)| sequence), Ok(2));
+    assert_eq!(load(&[first, second]).map(|(sequence, _)| sequence), Ok(2));
 }
 
 #[test]
@@ -237,7 +244,8 @@ fn a_later_format_is_refused_although_the_other_slot_is_good() {
 #[test]
 fn what_others_wrote_is_refused_or_takes_a_new_id() {
     let [first, second] = slots();
-    let load = |owner: &Owner| load([&first, &second], owner).map(|(_, record)| record);
+    let (slot, _) = newest([&first, &second]).unwrap();
+    let load = |owner: &Owner| check_owner(slot, owner);
     for cluster in ["other", "default2", "defaul", ""] {
         assert_eq!(load(&Owner { cluster, ..OWNER }), Err(Refusal::OtherCluster));
     }
@@ -247,17 +255,17 @@ fn what_others_wrote_is_refused_or_takes_a_new_id() {
         (Owner { address: OWNER.address.with_port(1), ..OWNER }, NewId::OtherAddress),
         (Owner { address: Address::v4([10, 0, 0, 2], 6434), ..OWNER }, NewId::OtherAddress),
     ] {
-        assert_eq!(load(&owner), Ok(Err(why)), "{owner:?}");
+        assert_eq!(load(&owner), Ok(Some(why)), "{owner:?}");
     }
 }
 
 #[test]
 fn without_a_file_the_id_is_new() {
     let folder = Folder::new();
-    assert_eq!(folder.open().unwrap().record, Err(NewId::NoFile));
+    assert_eq!(folder.read(), Ok(Err(NewId::NoFile)));
     // What was never renamed was never safe.
     fs::write(folder.new_file(), slots()[1]).unwrap();
-    assert_eq!(folder.open().unwrap().record, Err(NewId::NoFile));
+    assert_eq!(folder.read(), Ok(Err(NewId::NoFile)));
 }
 
 #[test]
@@ -265,28 +273,28 @@ fn a_file_that_is_too_short_or_empty_is_damaged() {
     let folder = Folder::new();
     folder.put(&slots());
     let whole = fs::read(folder.file()).unwrap();
-    assert_eq!(folder.open().unwrap().record, Ok(record(2)));
+    assert_eq!(folder.read(), Ok(Ok(record(2))));
     for len in [0, 1, SLOT_BYTES, 4_096, whole.len() - 1] {
         fs::write(folder.file(), &whole[..len]).unwrap();
-        assert_eq!(folder.open().unwrap_err(), Refusal::Damaged, "{len} bytes");
+        assert_eq!(folder.read().unwrap_err(), Refusal::Damaged, "{len} bytes");
     }
     fs::write(folder.file(), vec![0; whole.len()]).unwrap();
-    assert_eq!(folder.open().unwrap_err(), Refusal::Damaged);
+    assert_eq!(folder.read().unwrap_err(), Refusal::Damaged);
     fs::write(folder.file(), vec![b'x'; whole.len()]).unwrap();
-    assert_eq!(folder.open().unwrap_err(), Refusal::Damaged);
+    assert_eq!(folder.read().unwrap_err(), Refusal::Damaged);
 }
 
 #[test]
 fn what_is_no_file_or_not_ours_is_refused() {
     let folder = Folder::new();
     let refused = |error| {
-        assert_eq!(folder.open().unwrap_err(), Refusal::Unreadable(error));
+        assert_eq!(folder.read().unwrap_err(), Refusal::Unreadable(error));
     };
     fs::create_dir(folder.file()).unwrap();
     refused(Errno::EISDIR);
     fs::remove_dir(folder.file()).unwrap();
     mkfifo(&folder.file(), Mode::S_IRWXU).unwrap();
-    assert_eq!(folder.open().unwrap_err(), Refusal::Damaged, "nobody writes to the pipe");
+    assert_eq!(folder.read().unwrap_err(), Refusal::Damaged, "nobody writes to the pipe");
     fs::remove_file(folder.file()).unwrap();
     symlink("/dev/null", folder.file()).unwrap();
     refused(Errno::ELOOP);
@@ -328,7 +336,7 @@ fn what_is_said_to_be_safe_is_read_at_the_next_start() {
     for change in 1..=5 {
         assert_eq!(agent.finish((change, &record(change))), Some(change));
         assert_eq!(agent.run(None), None, "it is said once");
-        assert_eq!(folder.open().unwrap().record, Ok(record(change)));
+        assert_eq!(folder.read(), Ok(Ok(record(change))));
     }
     assert!(!folder.new_file().exists());
     let mode = fs::metadata(folder.file()).unwrap().permissions().mode();
@@ -341,7 +349,7 @@ fn what_is_said_to_be_safe_is_read_at_the_next_start() {
     assert_eq!(next.finish((0, &record(5))), Some(0));
     let before = fs::read(folder.path.join("before")).unwrap();
     assert_ne!(fs::read(folder.file()).unwrap(), before);
-    assert_eq!(folder.open().unwrap().record, Ok(record(5)));
+    assert_eq!(folder.read(), Ok(Ok(record(5))));
 }
 
 #[test]
@@ -352,7 +360,7 @@ fn while_one_is_written_only_the_newest_waits() {
     // Whatever comes meanwhile; it ends with the first.
     assert_eq!(agent.finish((2, &record(2))), Some(1));
     assert_eq!(agent.finish((3, &record(3))), Some(3));
-    assert_eq!(folder.open().unwrap().record, Ok(record(3)));
+    assert_eq!(folder.read(), Ok(Ok(record(3))));
 }
 
 #[test]
@@ -377,7 +385,7 @@ fn a_failure_is_tried_again_a_second_later() {
     agent.now = second + RETRY;
     assert_eq!(agent.finish((2, &record(2))), Some(2));
     assert_eq!(agent.file.trouble(), None);
-    assert_eq!(folder.open().unwrap().record, Ok(record(2)));
+    assert_eq!(folder.read(), Ok(Ok(record(2))));
 }
 
 #[test]

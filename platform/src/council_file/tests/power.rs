@@ -6,8 +6,8 @@ use midge::council::Record;
 use nix::errno::Errno;
 
 use super::super::disk::{Disk, OFFSETS, Order, Place, write};
-use super::super::slot::{Refusal, SLOT_BYTES, Slot, load, sequence};
-use super::{OWNER, record, slot};
+use super::super::slot::{Refusal, SLOT_BYTES, Slot, sequence};
+use super::{OWNER, load, record, slot};
 
 /// Agents one after the other on one disk, and what each writes at most.
 const LIVES: u32 = 2;
@@ -147,9 +147,8 @@ impl SimDisk<'_> {
     /// What a start reads.
     fn load(&self) -> Result<Option<Found>, Refusal> {
         let Some(name) = self.name else { return Ok(None) };
-        let [first, second] = &self.files[name].seen;
-        let (sequence, record) = load([first, second], &OWNER)?;
-        Ok(Some(Found { sequence, record: record.expect("it is this node's") }))
+        let (sequence, record) = load(&self.files[name].seen)?;
+        Ok(Some(Found { sequence, record }))
     }
 
     /// Of what was not synced, anything may have come to the disk, in any order, and one write is
@@ -313,7 +312,7 @@ impl Agent {
     fn start(disk: &SimDisk<'_>, last: u64) -> Self {
         let place = match disk.name {
             Some(name) if disk.flaw == Flaw::TrustWhatWasRead => {
-                let is_last = sequence(&disk.files[name].seen[0]) == Some(last);
+                let is_last = sequence(&disk.files[name].seen[0]) == last;
                 Place::Slot(usize::from(is_last))
             }
             _ => Place::NewFile,
