@@ -76,22 +76,23 @@ pub(super) trait Disk {
 
 /// Writes a slot to its place; it is safe when this returns without an error.
 pub(super) fn write(disk: &mut impl Disk, place: Place, slot: &Slot) -> Result<(), Errno> {
-    match place {
-        Place::NewFile => {
-            disk.create()?;
-            for offset in OFFSETS {
-                disk.write(offset, slot)?;
-            }
-            disk.sync()?;
-            disk.rename()?;
-            disk.sync_directory()
-        }
-        Place::Slot(at) => {
-            disk.open()?;
-            disk.write(OFFSETS[at & 1], slot)?;
-            disk.sync()
+    let is_new = place == Place::NewFile;
+    if is_new {
+        disk.create()?
+    } else {
+        disk.open()?
+    }
+    for (at, offset) in OFFSETS.into_iter().enumerate() {
+        if is_new || place == Place::Slot(at) {
+            disk.write(offset, slot)?;
         }
     }
+    disk.sync()?;
+    if is_new {
+        disk.rename()?;
+        disk.sync_directory()?;
+    }
+    Ok(())
 }
 
 /// The files in a directory.
