@@ -199,15 +199,15 @@ fn any_told() -> impl Strategy<Value = Told> {
 
 fn constants() -> impl Strategy<Value = Constants> {
     let voters = prop::sample::select(vec![0, 1, 3, 5, 7]);
-    (200..=600_000_u32, 0..=600_000_u32, 1..=100_000_u32, 20..=150_000_u32, voters).prop_map(
-        |(lease_ms, more, drift_ppm, heartbeat_ms, voters)| Constants {
+    (200..=600_000_u32, 0..=600_000_u32, 1..=100_000_u32, 4..=32_u32, voters)
+        .prop_map(|(lease_ms, more, drift_ppm, in_a_lease, voters)| Constants {
             lease_ms,
             promise_ms: (lease_ms + more).min(600_000),
             drift_ppm,
-            heartbeat_ms: heartbeat_ms.min(lease_ms / 4),
+            heartbeat_ms: (lease_ms / in_a_lease).max(20),
             voters,
-        },
-    )
+        })
+        .prop_filter("constants that fit each other", Constants::are_valid)
 }
 
 /// One set, or two that may share voters.
