@@ -1,16 +1,17 @@
 //! Hostile datagrams by the million.
 
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use midge::Reject;
 use netlab::Agent;
 
 use crate::fleet::{Fleet, Outcome};
+use crate::hostile::{PORT, REASONS, Stranger};
 
 pub(crate) const FILE: &str = file!();
 
-const PORT: u16 = 6434;
 const NODES: usize = 10;
 /// Datagrams to each node between two pauses.
 const BATCH: usize = 50;
@@ -19,8 +20,8 @@ const RATE: usize = 50_000;
 /// Pages of fixed tables that an agent may write for the first time, KiB.
 const FIRST_TOUCHED: u64 = 16;
 
-/// Ten agents get garbage from a stranger, some of which begins as their own datagrams do. Nobody
-/// is suspected, no memory is taken, and every datagram that arrived is counted as rejected.
+/// Ten agents get noise and well-made lies from a stranger that knows their cluster. Nobody is
+/// suspected, no memory is taken, and every datagram that arrived is counted for what it is.
 pub(crate) fn flood(fleet: &mut Fleet, quick: bool) -> Outcome {
     fleet.form(NODES)?;
     let all = fleet.addresses();
@@ -31,79 +32,72 @@ pub(crate) fn flood(fleet: &mut Fleet, quick: bool) -> Outcome {
     fleet.judge_from_here();
 
     let start = Instant::now();
-    send(&socket, &all, rounds, 2)?;
+    let sent = send(&socket, &all, rounds, 2)?;
     let seconds = start.elapsed().as_secs_f64();
 
-    let sent = (rounds * BATCH) as u64;
     let mut unread = 0;
-    for (agent, before) in fleet.agents().zip(&before) {
-        let after = Counts::of(agent)?;
-        let lost = after.unread - before.unread;
-        let counted = after.rejected - before.rejected;
-        if counted + lost < sent {
-            let own = agent.address();
-            return Err(
-                format!("{own}: of {sent}, {counted} were rejected and {lost} not read").into()
-            );
-        }
-        if after.own_memory > before.own_memory + FIRST_TOUCHED {
-            let (before, after) = (before.own_memory, after.own_memory);
-            return Err(
-                format!("memory of {}: {before} KiB, then {after} KiB", agent.address()).into()
-            );
-        }
-        unread += lost;
+    for ((agent, before), sent) in fleet.agents().zip(&before).zip(&sent) {
+        unread += judge(before, &Counts::of(agent)?, sent)
+            .map_err(|wrong| format!("{}: {wrong}", agent.address()))?;
     }
     let suspected = fleet.heard("member_suspected", &all);
     if let Some(first) = suspected.first() {
         return Err(format!("{} suspicions; first {first}", suspected.len()).into());
     }
     fleet.one_view(Duration::ZERO)?;
-    let total = sent * NODES as u64;
+    let total = rounds * BATCH * NODES;
     Ok(format!(
         "{total} hostile datagrams, {unread} not read, members suspected: 0 in {seconds:.0} s, all counted"
     ))
 }
 
-/// Sends so many batches to each, evenly.
-fn send(socket: &UdpSocket, to: &[Ipv4Addr], batches: usize, seed: u64) -> Outcome<()> {
-    let mut random = Random(seed);
+/// Whether an agent has counted what it was sent, and taken no memory; how much it has not read.
+fn judge(before: &Counts, after: &Counts, sent: &Rejects) -> Result<u64, String> {
+    let lost = after.unread - before.unread;
+    for reason in REASONS {
+        let at = reason.index();
+        let counted = after.rejects[at] - before.rejects[at];
+        if counted == 0 || counted + lost < sent[at] {
+            let sent = sent[at];
+            return Err(format!("of {sent} {reason}, {counted} were counted, {lost} not read"));
+        }
+    }
+    if after.own_memory > before.own_memory + FIRST_TOUCHED {
+        return Err(format!("memory: {} KiB, then {} KiB", before.own_memory, after.own_memory));
+    }
+    Ok(lost)
+}
+
+/// How many datagrams for each reason to reject them.
+type Rejects = [u64; Reject::COUNT];
+
+/// Sends so many batches to each, evenly; what each must have rejected.
+fn send(socket: &UdpSocket, to: &[Ipv4Addr], batches: usize, random: u64) -> Outcome<Vec<Rejects>> {
+    let own = socket.local_addr()?.into();
+    let mut stranger = Stranger { own, fleet: to, random };
+    let mut sent = vec![[0; Reject::COUNT]; to.len()];
     let pause = Duration::from_secs_f64((BATCH * to.len()) as f64 / RATE as f64);
     let mut next = Instant::now();
     for _ in 0..batches {
-        for address in to.iter().cycle().take(BATCH * to.len()) {
-            socket.send_to(&random.datagram(), (*address, PORT))?;
+        for _ in 0..BATCH {
+            for (address, sent) in to.iter().zip(&mut sent) {
+                let (datagram, fate) = stranger.datagram(*address);
+                socket.send_to(&datagram, SocketAddr::from((*address, PORT)))?;
+                if let Some(reason) = fate {
+                    sent[reason.index()] += 1;
+                }
+            }
         }
         next += pause;
         thread::sleep(next.saturating_duration_since(Instant::now()));
     }
     // The last ones are read.
     thread::sleep(Duration::from_millis(200));
-    Ok(())
-}
-
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        self.0 >> 32
-    }
-
-    /// Of any length that a packet can have; half of them have the version of the protocol.
-    fn datagram(&mut self) -> Vec<u8> {
-        let length = (self.next() % 1_400) as usize;
-        let mut bytes: Vec<u8> = (0..length).map(|_| self.next() as u8).collect();
-        if let Some(version) = bytes.first_mut().filter(|version| **version & 1 == 1) {
-            *version = 1;
-        }
-        bytes
-    }
+    Ok(sent)
 }
 
 struct Counts {
-    rejected: u64,
+    rejects: Rejects,
     unread: u64,
     /// Pages of its own, KiB.
     own_memory: u64,
@@ -112,10 +106,13 @@ struct Counts {
 impl Counts {
     fn of(agent: &Agent) -> Outcome<Self> {
         let metrics = agent.get("/metrics")?;
-        let rejects = metrics.lines().filter(|line| line.starts_with("midge_rejects_total{"));
-        let rejected =
-            rejects.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum();
+        let mut rejects = [0; Reject::COUNT];
+        for reason in Reject::ALL {
+            let name = format!("midge_rejects_total{{reason=\"{reason}\"}} ");
+            let value = metrics.lines().find_map(|line| line.strip_prefix(&name));
+            rejects[reason.index()] = value.ok_or_else(|| format!("no {name}"))?.parse()?;
+        }
         let own_memory = agent.memory()?.anonymous;
-        Ok(Self { rejected, unread: agent.unread()?, own_memory })
+        Ok(Self { rejects, unread: agent.unread()?, own_memory })
     }
 }

@@ -11,6 +11,7 @@
 
 mod fleet;
 mod flood;
+mod hostile;
 mod scenarios;
 mod system_calls;
 
