@@ -74,9 +74,9 @@ nightly: export FUZZ_RUNS := $(or $(FUZZ_RUNS),10000000)
 nightly: sim miri fuzz test-clockbound ## sim, miri, fuzz with FUZZ_RUNS (10000000) of each, and test-clockbound: hours
 
 bench: ## how long real processes take to agree and to notice a crash; the API beside nginx
-	@.ci/setup base
+	@.ci/setup base bench
 	cargo bench --package midge-agent --bench processes
-	cargo bench --package midge-agent --bench requests
+	PATH="$$PATH:$(PEERS)/usr/sbin" cargo bench --package midge-agent --bench requests
 	CARGO_TARGET_DIR=$(TARGET_DIR)/benches benches/times.sh
 	CARGO_TARGET_DIR=$(TARGET_DIR)/benches benches/instructions.sh
 	cargo bench --manifest-path tests/official_clock/Cargo.toml \
@@ -108,7 +108,7 @@ chaos: tiny ## real agents under loss, partitions, crashes and pauses (root; QUI
 	MIDGE_BIN=$(TINY) $(TARGET_DIR)/release/chaos $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
 numbers: ## measure all that the documents say in figures, and write it there (root; PARTS="size bench")
-	@.ci/setup base tests nightly chaos peers
+	@.ci/setup base tests bench nightly chaos peers
 	.ci/measure $(PARTS)
 
 lint: ## formatting, clippy, documentation, licences and sources of dependencies

@@ -5,8 +5,8 @@
 //! cargo bench --package midge-agent --bench requests
 //! ```
 //!
-//! `MIDGE_BIN` names the binary of midge, as for the process tests. nginx comes from the package
-//! nginx-light; without it, only the agent is measured.
+//! `MIDGE_BIN` names the binary of midge, as for the process tests. `.ci/setup bench` provides
+//! nginx, and `make bench` finds it.
 
 #[allow(dead_code, reason = "the process tests use other parts of it")]
 #[path = "../tests/process/harness.rs"]
@@ -45,13 +45,7 @@ fn status_beside_nginx() {
     println!(
         "requests: GET of {body_bytes} bytes on one kept connection, {TURNS} turns of {TURN:?}"
     );
-    let Some(program) = find_nginx() else {
-        println!("requests: midge {:.0}/s", median(&mut [midge.rate()]));
-        println!(
-            "requests: nginx is not installed, so there is no ratio; apt-get install nginx-light"
-        );
-        return;
-    };
+    let program = find_nginx().expect("nginx is on the path; `make bench` installs it");
     let directory = Directory::new();
     let _nginx = start_nginx(&program, &directory, body_bytes);
     let mut nginx = Client::connect(&directory.path("socket"), "/status");
