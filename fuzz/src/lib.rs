@@ -20,7 +20,7 @@ pub fn mend(bytes: &mut [u8]) {
     }
     let mut space = [0; midge::limits::MTU_BYTES];
     let mut builder = Builder::new(&mut space);
-    bytes[0] = midge::wire::PROTOCOL;
+    bytes[0] = midge::wire::VERSION;
     assert!(builder.put_bytes(bytes), "it is no longer than a datagram");
     header::seal(CLUSTER, &mut builder);
     bytes.copy_from_slice(builder.bytes());

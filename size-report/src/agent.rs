@@ -152,6 +152,8 @@ impl Agent {
         for path in ["/v1/members", "/v1/status", "/v1/stats", "/metrics", "/healthz", "/readyz"] {
             self.get(path)?;
         }
+        // An error where nothing is known of true time.
+        self.ask("GET", "/v1/clock")?;
         for path in [
             "/v1/join?addr=127.0.0.1",
             "/v1/forget?node=nobody",

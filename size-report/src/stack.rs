@@ -198,7 +198,10 @@ mod tests {
         }
         let (start, was_read) = (AtomicU64::new(0), AtomicBool::new(false));
         let depth = thread::scope(|scope| {
-            let runner = scope.spawn(|| {
+            // Larger than that of any other thread: a stack that one of those has left behind, with
+            // what it wrote, is not taken again.
+            let builder = thread::Builder::new().stack_size(16 << 20);
+            let runner = builder.spawn_scoped(scope, || {
                 let here = 0_u8;
                 write();
                 start.store(black_box(&raw const here).addr() as u64, Ordering::Release);
@@ -206,6 +209,7 @@ mod tests {
                     thread::yield_now();
                 }
             });
+            let runner = runner.expect("a thread");
             while start.load(Ordering::Acquire) == 0 && !runner.is_finished() {
                 thread::yield_now();
             }
