@@ -8,26 +8,28 @@ use super::{Cause, Trouble};
 pub(super) struct Marker<'p> {
     path: &'p str,
     found: Option<Found>,
+    /// See [`Page`]: the odd sequence that it was left with.
+    stuck: u32,
 }
 
 /// The device's page, and the last copy of it.
 #[derive(Debug)]
 struct Found {
     page: Page,
-    sequence: u32,
+    marks: [u32; 4],
     marker: u64,
 }
 
 impl<'p> Marker<'p> {
     pub(super) const fn new(path: &'p str) -> Self {
-        Self { path, found: None }
+        Self { path, found: None, stuck: 0 }
     }
 
     /// The marker as it is now.
     #[inline]
     pub(super) fn read(&mut self) -> Result<u64, Trouble<'p>> {
         match &self.found {
-            Some(found) if found.page.stamp() == found.sequence => Ok(found.marker),
+            Some(found) if found.page.marks() == found.marks => Ok(found.marker),
             _ => self.renew(),
         }
     }
@@ -46,9 +48,11 @@ impl<'p> Marker<'p> {
         }
     }
 
-    fn open(&self) -> Result<Found, Cause> {
+    fn open(&mut self) -> Result<Found, Cause> {
         let page = Page::open(self.path, Kind::VmClock)?;
-        let copy = page.vm_clock()?;
-        Ok(Found { page, sequence: copy.sequence, marker: copy.disruption_marker })
+        // Before the copy: if it is of a later state, the next reading makes another one.
+        let marks = page.marks();
+        let copy = page.vm_clock(&mut self.stuck)?;
+        Ok(Found { page, marks, marker: copy.disruption_marker })
     }
 }

@@ -107,9 +107,9 @@ struct Found<'p> {
 }
 
 impl<'p> Found<'p> {
-    fn open(path: &'p str) -> Result<Self, Cause> {
+    fn open(path: &'p str, stuck: &mut u32) -> Result<Self, Cause> {
         let page = Page::open(path, Kind::Segment)?;
-        Ok(Self { path, segment: page.segment()?, page })
+        Ok(Self { path, segment: page.segment(stuck)?, page })
     }
 
     /// Whether the daemon has written nothing since the copy was made.
@@ -143,6 +143,8 @@ pub struct Clock<'p> {
     /// Why there is nothing, or nothing newer: the last that there was.
     trouble: Trouble<'p>,
     is_troubled: bool,
+    /// See [`Page`]: the odd generation that a segment was left with.
+    stuck: u32,
     vm_clock: Marker<'p>,
     /// At this age of the copy the files are looked at again.
     look_again_ns: i64,
@@ -164,6 +166,7 @@ impl<'p> Clock<'p> {
             found: None,
             trouble: Trouble::of_segment(first, Cause::System(Errno::ENOENT)),
             is_troubled: true,
+            stuck: 0,
             vm_clock: Marker::new(vm_clock_path),
             look_again_ns: LOOK_AGAIN_NS,
             earliest_ns: i64::MIN,
@@ -259,7 +262,7 @@ impl<'p> Clock<'p> {
             if found.is_current() {
                 return;
             }
-            if let Ok(segment) = found.page.segment() {
+            if let Ok(segment) = found.page.segment(&mut self.stuck) {
                 found.segment = segment;
                 if self.paths.first() != Some(&found.path) {
                     // A daemon that has just begun to write this one may have begun a better one.
@@ -284,7 +287,7 @@ impl<'p> Clock<'p> {
         self.is_troubled = true;
         self.trouble = Trouble::of_segment(paths.first().copied().unwrap_or_default(), MISSING);
         for &path in paths {
-            match Found::open(path) {
+            match Found::open(path, &mut self.stuck) {
                 Ok(found) => {
                     let is_usable = found.is_usable(&mut self.vm_clock);
                     let is_asked = own.is_none_or(|own| own == path);

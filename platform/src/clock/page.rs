@@ -83,6 +83,13 @@ impl Page {
         }
     }
 
+    /// The words of a `VMClock` that say that it is one, in which state, and the marker itself.
+    /// Not every hypervisor counts its states.
+    #[inline]
+    pub(super) fn marks(&self) -> [u32; 4] {
+        [0, 3, 4, 5].map(|at: usize| self.words()[at].load(Ordering::Relaxed))
+    }
+
     /// How many bytes the file has; a device has all that are asked for.
     fn file_bytes(&self) -> Result<u64, Errno> {
         let (kind, bytes) = kind_and_bytes(&self.file)?;
@@ -90,8 +97,9 @@ impl Page {
     }
 
     /// Copies one state, and says how many bytes the file had then: what lies behind its end are
-    /// zeros, and not what was written there.
-    fn copy(&self, to: &mut [u8; GUARDED_BYTES]) -> Result<u64, Cause> {
+    /// zeros, and not what was written there. `stuck` is the odd stamp of the last copy that failed,
+    /// or 0: who died while it wrote is not waited for again.
+    fn copy(&self, to: &mut [u8; GUARDED_BYTES], stuck: &mut u32) -> Result<u64, Cause> {
         for attempt in 0..SPINS + YIELDS {
             let before = self.stamp();
             fence(Ordering::Acquire);
@@ -99,10 +107,15 @@ impl Page {
                 *bytes = word.load(Ordering::Relaxed).to_ne_bytes();
             }
             fence(Ordering::Acquire);
-            if before.is_multiple_of(2) && self.stamp() == before {
+            if before % 2 == 1 {
+                if before == *stuck {
+                    break;
+                }
+            } else if self.stamp() == before {
                 // Cutting a file does not change what is before the cut, such as the stamp.
                 let bytes = self.file_bytes()?;
                 if self.stamp() == before {
+                    *stuck = 0;
                     return Ok(bytes);
                 }
             }
@@ -113,6 +126,7 @@ impl Page {
                 unsafe { libc::sched_yield() };
             }
         }
+        *stuck = self.stamp();
         // What another file has where the stamp would be may be odd for ever. The magic of a segment
         // is not written again.
         Err(match Segment::decode(to) {
@@ -123,9 +137,9 @@ impl Page {
     }
 
     /// The segment, in one state.
-    pub(super) fn segment(&self) -> Result<Segment, Cause> {
+    pub(super) fn segment(&self, stuck: &mut u32) -> Result<Segment, Cause> {
         let mut copy = [0; _];
-        let file_bytes = self.copy(&mut copy)?;
+        let file_bytes = self.copy(&mut copy, stuck)?;
         let here = &copy[..file_bytes.min(GUARDED_BYTES as u64) as usize];
         let segment = Segment::decode(here)?;
         if let Some(header) = here.first_chunk::<HEADER_BYTES>() {
@@ -135,9 +149,9 @@ impl Page {
     }
 
     /// The `VMClock`, in one state.
-    pub(super) fn vm_clock(&self) -> Result<VmClock, Cause> {
+    pub(super) fn vm_clock(&self, stuck: &mut u32) -> Result<VmClock, Cause> {
         let mut copy = [0; _];
-        let file_bytes = self.copy(&mut copy)?;
+        let file_bytes = self.copy(&mut copy, stuck)?;
         Ok(VmClock::decode(&copy[..file_bytes.min(GUARDED_BYTES as u64) as usize])?)
     }
 }

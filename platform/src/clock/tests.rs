@@ -328,11 +328,52 @@ fn a_marker_that_is_demanded_is_compared() {
     segment.disruption_marker = 6;
     writer.update(&segment);
     assert_eq!(status(), Ok(ClockStatus::Synchronized));
+    let short = Err(because(Cause::Segment(SegmentError::Short)));
     resize(&device, 0);
-    assert_eq!(status(), Err(because(Cause::Segment(SegmentError::Short))));
+    assert_eq!(status(), short);
+    // One that stays at its first sequence.
+    fs::write(&device, vm_clock(6)).expect("there is space");
+    assert_eq!(status(), Ok(ClockStatus::Synchronized));
+    for marker in [7_u64, 6 | 1 << 32] {
+        patch(&device, 16, &marker.to_le_bytes());
+        assert_eq!(status(), Ok(ClockStatus::Disrupted));
+        patch(&device, 16, &6_u64.to_le_bytes());
+        assert_eq!(status(), Ok(ClockStatus::Synchronized));
+    }
+    resize(&device, 0);
+    assert_eq!(status(), short);
     segment.disruption_support = false;
     writer.update(&segment);
     assert_eq!(status(), Ok(ClockStatus::Synchronized));
+}
+
+/// A daemon that is killed while it writes leaves an odd generation for good.
+#[test]
+fn who_died_while_it_wrote_is_waited_for_once() {
+    let folder = Folder::new("stuck");
+    let path = folder.path("shm");
+    let paths = [name(&path)];
+    let writer = Writer::start(&path, Layout::V3);
+    writer.begin();
+    let page = Page::open(paths[0], Kind::Segment).expect("it is there");
+    let took = |stuck: &mut u32| {
+        let began = Instant::now();
+        assert_eq!(page.segment(stuck), Err(Cause::Segment(SegmentError::Busy)));
+        assert_eq!(*stuck, 1);
+        began.elapsed()
+    };
+    // The shortest of many: whatever else the machine does makes them longer only.
+    let waits = (0..100).map(|_| took(&mut 0)).min().expect("there are some");
+    let looks = (0..100).map(|_| took(&mut 1)).min().expect("there are some");
+    assert!(looks * 10 < waits, "{looks:?}, not much less than {waits:?}");
+
+    let mut clock = Clock::new(&paths, "");
+    clock.read().expect_err("it was never written");
+    assert_eq!(clock.stuck, 1);
+    // Another one that writes is waited for again.
+    writer.update(&fresh(Layout::V3, Now::read(), MINUTE_NS));
+    clock.read().expect("it was written");
+    assert_eq!(clock.stuck, 0);
 }
 
 #[test]
