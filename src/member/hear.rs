@@ -5,6 +5,7 @@ use super::row::{ACCUSERS, Flags, Row, Slot};
 use super::suspicion;
 use super::swim::Swim;
 use super::timers::Timer;
+use crate::address::Address;
 use crate::event::Event;
 use crate::limits::{
     ACCUSATIONS_PER_PERIOD, EPOCH_HEARSAY_END, GOSSIP_TICKS_PER_PERIOD, HEALTH_MAX,
@@ -138,15 +139,20 @@ impl<const N: usize> Swim<N> {
     }
 
     /// Who is counted as the accuser: the one that is named, if it is a live row, else who says
-    /// so. What this node is said to have accused counts as the sender's.
+    /// so. What this node is said to have accused counts as the sender's, unless it did: the echo
+    /// of its own accusation confirms nothing.
     fn accuser(&self, rumour: &Rumour, sender: Slot) -> Slot {
-        rumour
-            .accuser
-            .as_ref()
-            .filter(|named| **named != rumour.address)
-            .and_then(|named| self.find(named))
-            .filter(|named| *named != Slot::OWN && self.row(*named).is_live())
-            .unwrap_or(sender)
+        let named = rumour.accuser.as_ref().filter(|named| **named != rumour.address);
+        match named.and_then(|named| self.find(named)) {
+            Some(Slot::OWN) if self.has_accused(&rumour.address) => Slot::OWN,
+            Some(slot) if slot != Slot::OWN && self.row(slot).is_live() => slot,
+            _ => sender,
+        }
+    }
+
+    /// Whether this node is among those that accuse a member.
+    fn has_accused(&self, address: &Address) -> bool {
+        self.find(address).is_some_and(|slot| self.row(slot).accusers.contains(&Some(Slot::OWN)))
     }
 
     /// Counts an accusation against what one sender may cause in a period.

@@ -259,6 +259,27 @@ fn a_probe_with_silent_helpers_is_decided_within_its_period() {
     }
 }
 
+/// Who passes on to this node what it said itself adds nothing, until it says so of its own.
+#[test]
+fn the_echo_of_an_accusation_confirms_nothing() {
+    let own = Some(address(1));
+    for echoes in [true, false] {
+        let mut lone = Lone::<8>::among(2..=7);
+        let (target, _) = next_ping(&mut lone);
+        ask_helpers(&mut lone);
+        fail_probe(&mut lone);
+        let host = target.octets()[15];
+        for other in (2..=7).filter(|other| *other != host) {
+            let accuser = if echoes { own } else { None };
+            let said = Rumour { accuser, ..rumour(host, ALIVE, State::Suspect) };
+            lone.hear_member(other, rumours(&[said]));
+        }
+        let slot = lone.swim.find(&target).unwrap();
+        let confirmed = lone.swim.row(slot).accuser_count() > 1;
+        assert_eq!(confirmed, !echoes, "echoes: {echoes}");
+    }
+}
+
 /// Confirmations that come late may end a suspicion at once, or tell that its member should have
 /// been told again. Neither means that this node was paused.
 #[test]

@@ -277,4 +277,4 @@ pub(crate) fn without_lifeguard() {
 
 /// The same as [`SLOW`] at the size of the design's table.
 pub(crate) const SLOW_AT_100: Scenario =
-    Scenario { name: "slow_at_100", seeds: 4, nodes: 100, run: slow };
+    Scenario { name: "slow_at_100", seeds: 8, nodes: 100, run: slow };
