@@ -11,10 +11,14 @@ pub struct Fraction {
 }
 
 impl Fraction {
+    /// In units of 2^-64, rounded down.
+    pub(super) fn rounded_down(self) -> u64 {
+        self.numerator.checked_shr(self.shift.into()).unwrap_or(0)
+    }
+
     /// In units of 2^-64, rounded up, and by at most one of them.
     pub(super) fn rounded_up(self) -> u64 {
-        let down = self.numerator.checked_shr(self.shift.into()).unwrap_or(0);
-        down.saturating_add(u64::from(self.numerator != 0))
+        self.rounded_down().saturating_add(u64::from(self.numerator != 0))
     }
 
     /// `self * count * unit`, rounded up: greater than the product by a unit of the result at most,

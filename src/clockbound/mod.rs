@@ -92,6 +92,9 @@ pub enum SegmentError {
     Bound,
     /// `max_drift_ppb` is 10^9 or more: the clock would stand still, or go backwards.
     Drift,
+    /// A tick of the counter takes no time: the clock would stand still. A segment whose status is
+    /// not usable may say so.
+    Period,
     /// `clock_status` is none of the four.
     Status,
     /// Whether disruptions are supported is neither 0 nor 1.
@@ -100,7 +103,7 @@ pub enum SegmentError {
 
 impl SegmentError {
     /// In the order of the variants.
-    const TEXTS: [&str; 12] = [
+    const TEXTS: [&str; 13] = [
         "it is too short",
         "it begins with a wrong number",
         "it has an unknown version",
@@ -111,6 +114,7 @@ impl SegmentError {
         "its void_after is out of range",
         "its bound is negative",
         "its drift is out of range",
+        "its period is out of range",
         "its status is unknown",
         "its disruption support is unknown",
     ];

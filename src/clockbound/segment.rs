@@ -218,6 +218,11 @@ impl Segment {
         if segment.max_drift_ppb >= DRIFT_PPB_END {
             return Err(SegmentError::Drift);
         }
+        // Of what is not usable the daemon does not know the period.
+        let needs_period = layout == Layout::V3 && segment.status.is_usable_for_leases();
+        if needs_period && segment.period.rounded_down() == 0 {
+            return Err(SegmentError::Period);
+        }
         Ok(segment)
     }
 }

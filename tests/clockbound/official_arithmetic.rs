@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use midge::TimeWindow;
-use midge::clockbound::{ClockError, Reading, Segment};
+use midge::clockbound::{ClockError, ClockStatus, Reading, Segment, SegmentError};
 
 use super::vectors::{Row, assert_covers, status, table};
 
@@ -34,11 +34,18 @@ fn v2(row: &Row) -> Segment {
     Segment::decode(&segment(2, &payload)).expect("a good segment")
 }
 
-fn v3(row: &Row) -> Segment {
+/// What a row is of. The official code also makes time of a counter whose ticks take none, which does
+/// not decode here: then there is the segment that it is without its status.
+fn v3(row: &Row) -> Result<Segment, Segment> {
     let digits = row.text("payload_hex(88)");
     let byte = |at| u8::from_str_radix(&digits[at..at + 2], 16).expect("hexadecimal");
     let payload: Vec<_> = (0..digits.len()).step_by(2).map(byte).collect();
-    Segment::decode(&segment(0x0303, &payload)).expect("a good segment")
+    let mut bytes = segment(0x0303, &payload);
+    Segment::decode(&bytes).map_err(|error| {
+        assert_eq!(error, SegmentError::Period);
+        bytes[92..96].fill(0);
+        Segment::decode(&bytes).expect("a good segment")
+    })
 }
 
 /// Says what docs/numbers.md has of a test, past the harness that keeps the output of a test that
@@ -74,10 +81,14 @@ fn second_layout_as_officially() {
 
 #[test]
 fn third_layout_as_officially_but_where_that_wraps() {
-    let mut wrapped = 0;
+    let (mut wrapped, mut still) = (0, 0);
     let rows = table("v3_math.tsv");
     for row in &rows {
-        let (name, segment) = (row.text("name"), v3(row));
+        let name = row.text("name");
+        let segment = v3(row).unwrap_or_else(|segment| {
+            still += 1;
+            Segment { status: ClockStatus::Synchronized, ..segment }
+        });
         let (earliest, latest) = (row.number("earliest"), row.number("latest"));
         let marker = Some(segment.disruption_marker);
         let ours = segment.at(Reading::Counter(row.number("counter")), marker);
@@ -92,6 +103,6 @@ fn third_layout_as_officially_but_where_that_wraps() {
         assert_covers(&ours, &ours, official, name);
         assert_eq!(ours.status, status(row.text("status")), "{name}");
     }
-    assert_eq!((rows.len(), wrapped), (211, 27));
+    assert_eq!((rows.len(), wrapped, still), (211, 27, 1));
     say("third_layout_as_officially_but_where_that_wraps", rows.len() - wrapped);
 }

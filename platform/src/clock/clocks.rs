@@ -11,10 +11,16 @@ pub(super) fn reading(layout: Layout) -> Option<Reading> {
         // In this order: if it takes long to get from one to the other, the window grows.
         Layout::V1 | Layout::V2 => Some(Reading::Clocks {
             realtime_ns: clock_ns(ClockId::CLOCK_REALTIME),
-            monotonic_coarse_ns: clock_ns(ClockId::CLOCK_MONOTONIC_COARSE),
+            monotonic_coarse_ns: monotonic_coarse_ns(),
         }),
         Layout::V3 => counter().map(Reading::Counter),
     }
+}
+
+/// It goes on whatever a segment says.
+#[inline]
+pub(super) fn monotonic_coarse_ns() -> i64 {
+    clock_ns(ClockId::CLOCK_MONOTONIC_COARSE)
 }
 
 /// A clock that every Linux has, in nanoseconds. A time that they cannot say is one that no segment

@@ -2,8 +2,9 @@
 //!
 //! The core decodes segments and does the arithmetic ([`midge::clockbound`]); this maps them, copies
 //! them whole or not at all, and reads the clocks. Reading survives whatever the daemon does to its
-//! file, and makes no system call as long as the daemon has written nothing new; of the layout `V3`
-//! it reads no clock of the system either.
+//! file. Of a fresh and usable copy of the layout `V3` a reading makes no system call and reads no
+//! clock of the system; of one of the others it reads two of these, which is no call where the vDSO
+//! has them.
 
 mod clocks;
 mod guard;
@@ -14,7 +15,7 @@ pub(crate) mod tests;
 
 use core::{fmt, mem, slice};
 
-use midge::clockbound::{Bounded, ClockError, Segment, SegmentError};
+use midge::clockbound::{Bounded, ClockError, Layout, Segment, SegmentError};
 use nix::errno::Errno;
 
 use crate::os::Reason;
@@ -148,6 +149,8 @@ pub struct Clock<'p> {
     vm_clock: Marker<'p>,
     /// At this age of the copy the files are looked at again.
     look_again_ns: i64,
+    /// When the files were looked at, by the coarse monotonic clock.
+    looked_ns: i64,
     /// The earliest that it was at the last reading, Unix nanoseconds.
     earliest_ns: i64,
 }
@@ -169,13 +172,15 @@ impl<'p> Clock<'p> {
             stuck: 0,
             vm_clock: Marker::new(vm_clock_path),
             look_again_ns: LOOK_AGAIN_NS,
+            looked_ns: i64::MIN,
             earliest_ns: i64::MIN,
         }
     }
 
     /// What the time certainly is, if the status that comes with it is usable.
     ///
-    /// Without a segment, each reading looks for one.
+    /// Without a segment, each reading looks for one; with one that is not usable, a reading does
+    /// every 5 s.
     ///
     /// # Errors
     /// [`Trouble`]; the next reading tries again.
@@ -211,9 +216,24 @@ impl<'p> Clock<'p> {
     /// Whether there is nothing more to be asked about this reading.
     #[inline]
     fn is_plain(&self, bounded: &Bounded) -> bool {
-        bounded.status.is_usable_for_leases()
-            && bounded.age_ns < self.look_again_ns
+        bounded.age_ns < self.look_again_ns
+            && self.is_good(bounded)
             && bounded.window.latest_ns() >= self.earliest_ns
+    }
+
+    /// Whether there is no reason to look for a better one. If the counter lies behind the segment's,
+    /// as after the machine was moved or slept, the time that is made of it stands still.
+    #[inline]
+    fn is_good(&self, bounded: &Bounded) -> bool {
+        let is_counted = self.segment().is_some_and(|segment| segment.layout == Layout::V3);
+        bounded.status.is_usable_for_leases() && (bounded.age_ns > 0 || !is_counted)
+    }
+
+    /// Whether the files are to be looked at again.
+    fn is_due(&self, bounded: &Bounded) -> bool {
+        bounded.age_ns >= self.look_again_ns
+            || (!self.is_good(bounded)
+                && clocks::monotonic_coarse_ns().saturating_sub(self.looked_ns) >= LOOK_AGAIN_NS)
     }
 
     /// A reading when something is new, or wrong, or may be.
@@ -221,8 +241,7 @@ impl<'p> Clock<'p> {
     fn doubt(&mut self) -> Result<Bounded, Trouble<'p>> {
         self.renew();
         let mut read = self.bounded();
-        let is_fresh = read.is_ok_and(|bounded| bounded.age_ns < self.look_again_ns);
-        if !is_fresh && !self.is_troubled {
+        if !self.is_troubled && read.map_or(true, |bounded| self.is_due(&bounded)) {
             self.choose(true);
             read = self.bounded();
         }
@@ -281,6 +300,7 @@ impl<'p> Clock<'p> {
     fn choose(&mut self, stays: bool) {
         const MISSING: Cause = Cause::System(Errno::ENOENT);
         self.vm_clock.forget();
+        self.looked_ns = clocks::monotonic_coarse_ns();
         let own = self.found.as_ref().filter(|found| found.is_usable(&mut self.vm_clock));
         let own = own.map(|own| own.path);
         let paths = own.as_ref().filter(|_| stays).map_or(self.paths, slice::from_ref);

@@ -272,6 +272,65 @@ fn of_several_the_first_usable_one_is_taken() {
     assert_eq!(clock.trouble(), None);
 }
 
+/// The daemon lives and writes, and knows nothing.
+#[test]
+fn one_that_is_unknown_is_left_for_one_that_is_usable() {
+    let folder = Folder::new("unknown");
+    let files = ["shm1", "shm0"].map(|name| folder.path(name));
+    let paths = files.each_ref().map(|path| name(path));
+    let [first, second] = [(0, Layout::V3), (1, Layout::V2)]
+        .map(|(at, layout): (usize, _)| Writer::start(&files[at], layout));
+    let update_first = |status| {
+        let segment = Segment { status, ..fresh(Layout::V3, Now::read(), MINUTE_NS) };
+        first.update(&segment);
+    };
+    let mut clock = Clock::new(&paths, "");
+    update_first(ClockStatus::Unknown);
+    assert_eq!(clock.read().map(|read| read.status), Ok(ClockStatus::Unknown));
+    second.update(&fresh(Layout::V2, Now::read(), MINUTE_NS));
+    let looked_ns = clock.looked_ns;
+    for _ in 0..100 {
+        update_first(ClockStatus::Unknown);
+        clock.read().expect("it was written");
+    }
+    // On a machine that took seconds for these, it was looked at again already.
+    let is_early = clocks::monotonic_coarse_ns() - looked_ns < LOOK_AGAIN_NS;
+    assert!(!is_early || (clock.looked_ns, clock.path()) == (looked_ns, Some(paths[0])));
+    clock.looked_ns -= LOOK_AGAIN_NS;
+    assert_eq!(clock.read().map(|read| read.status), Ok(ClockStatus::Synchronized));
+    assert_eq!(clock.path(), Some(paths[1]));
+    update_first(ClockStatus::Synchronized);
+    second.update(&fresh(Layout::V2, Now::read(), MINUTE_NS));
+    clock.read().expect("both are good");
+    assert_eq!(clock.path(), Some(paths[0]));
+}
+
+/// The counter of a machine that was moved, or slept, may begin anew, while the daemon is gone.
+#[test]
+fn a_time_that_stands_still_is_looked_for_elsewhere() {
+    let folder = Folder::new("still");
+    let path = folder.path("shm");
+    let paths = [name(&path)];
+    let mut segment = fresh(Layout::V3, Now::read(), MINUTE_NS);
+    segment.as_of_counter = u64::MAX;
+    Writer::start(&path, Layout::V3).update(&segment);
+    let mut clock = Clock::new(&paths, "");
+    assert_eq!(clock.read().map(|read| read.age_ns), Ok(0));
+    fs::remove_file(&path).expect("it is there");
+    Writer::start(&path, Layout::V3).update(&fresh(Layout::V3, Now::read(), MINUTE_NS));
+    clock.looked_ns -= LOOK_AGAIN_NS;
+    assert!(clock.read().expect("it was written").age_ns > 0);
+
+    for (numerator, shift) in [(0, 31), (u64::MAX, 64), (1, 1)] {
+        segment.period = midge::clockbound::Fraction { numerator, shift };
+        fs::write(&path, encode(&segment)).expect("there is space");
+        assert_eq!(read_once(&path), Err(Cause::Segment(SegmentError::Period)));
+        let unknown = Segment { status: ClockStatus::Unknown, ..segment };
+        fs::write(&path, encode(&unknown)).expect("there is space");
+        assert_eq!(read_once(&path).map(|read| read.status), Ok(ClockStatus::Unknown));
+    }
+}
+
 /// A daemon that starts may have written the second choice when the first is not there yet.
 #[test]
 fn a_better_one_is_taken_once_there_is_one() {

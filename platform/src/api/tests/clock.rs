@@ -287,6 +287,7 @@ fn every_error_has_a_remedy() {
         (Cause::Segment(S::VoidAfter), again),
         (Cause::Segment(S::Bound), again),
         (Cause::Segment(S::Drift), again),
+        (Cause::Segment(S::Period), again),
         (Cause::Segment(S::Status), again),
         (Cause::Segment(S::DisruptionSupport), again),
         (Cause::Clock(ClockError::Causality), again),
