@@ -86,6 +86,10 @@ pub(crate) type Handler = extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_
 /// The kernel's `struct sigaction`: the handler, flags, where that returns to, and a mask of 8 bytes.
 type Action = [usize; 5];
 
+/// A handler is told about the signal, and runs on the stack that the thread has for signals, if any:
+/// in a process with other threads those may have little of their own.
+const HANDLER_FLAGS: usize = (libc::SA_SIGINFO | libc::SA_ONSTACK) as usize;
+
 /// Has a signal handled, for the rest of the process.
 ///
 /// # Safety
@@ -99,7 +103,7 @@ pub(crate) unsafe fn handle_signal(signal: i32, handler: Handler) {
 #[cfg(target_arch = "x86_64")]
 fn action(handler: usize) -> Action {
     const SA_RESTORER: usize = 0x0400_0000;
-    [handler, libc::SA_SIGINFO as usize | SA_RESTORER, resume as *const () as usize, 0, 0]
+    [handler, HANDLER_FLAGS | SA_RESTORER, resume as *const () as usize, 0, 0]
 }
 
 /// Goes on where the signal came: rt_sigreturn(2).
@@ -112,19 +116,33 @@ extern "C" fn resume() {
 /// The kernel knows where a handler returns to.
 #[cfg(not(target_arch = "x86_64"))]
 fn action(handler: usize) -> Action {
-    [handler, libc::SA_SIGINFO as usize, 0, 0, 0]
+    [handler, HANDLER_FLAGS, 0, 0, 0]
 }
 
 /// # Safety
 /// As for `handle_signal`, if there is a handler in it.
 unsafe fn set_signal(signal: i32, action: Action) {
+    // SAFETY: the pointer is to an action; the caller promises the rest.
+    unsafe { sigaction(signal, action.as_ptr(), core::ptr::null_mut()) };
+}
+
+/// What a signal does now: the handler, which may be `SIG_DFL` or `SIG_IGN`, and its flags.
+pub(crate) fn signal_action(signal: i32) -> [usize; 2] {
+    let mut action: Action = [0; _];
+    // SAFETY: nothing is changed, and there is as much space as the kernel writes.
+    unsafe { sigaction(signal, core::ptr::null(), action.as_mut_ptr()) };
+    [action[0], action[1]]
+}
+
+/// rt_sigaction(2).
+///
+/// # Safety
+/// As for `handle_signal`, if there is a handler in `new`; each pointer is null, or to an `Action`.
+#[inline(never)]
+unsafe fn sigaction(signal: i32, new: *const usize, old: *mut usize) {
     // The C library's function is 1,000 bytes that nothing else needs.
-    // SAFETY: the pointer is to as many bytes as the kernel reads; the caller promises the rest. It
-    // can only fail for wrong arguments.
-    unsafe {
-        let none = core::ptr::null_mut::<usize>();
-        libc::syscall(libc::SYS_rt_sigaction, signal, action.as_ptr(), none, 8_usize);
-    }
+    // SAFETY: the caller promises it. It can only fail for wrong arguments.
+    unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, new, old, 8_usize) };
 }
 
 /// Makes a copy of this process (fork(2)), in which no signal is blocked, and which dies with this

@@ -160,8 +160,12 @@ impl<'p> Clock<'p> {
     /// readable: [`SEGMENT_PATHS`], or one that somebody chose. `vm_clock_path` is [`VM_CLOCK_PATH`]
     /// but in tests. Files are opened by [`read`](Self::read).
     ///
-    /// The first file that is opened takes the handling of SIGBUS over, for the whole process: the
-    /// system raises that signal when a file is cut while it is read.
+    /// The first file that is opened in a process takes the handling of SIGBUS over, for all of it: the
+    /// system raises that signal when a file is cut while it is read. A handler that was there before
+    /// is called for what has nothing to do with these files, with SIGBUS blocked, whatever its mask. One
+    /// that is installed later must pass on to the one that it replaces what it does not know itself;
+    /// this one is not installed again. SIGBUS must not be blocked in a thread that reads: the system
+    /// ends a process whose fault is blocked.
     pub fn new(paths: &'p [&'p str], vm_clock_path: &'p str) -> Self {
         let first = paths.first().copied().unwrap_or_default();
         Self {

@@ -216,7 +216,8 @@ fn no_system_call() {
     println!("numbers: {}::no_system_call 0", file!());
 }
 
-/// A SIGBUS that has nothing to do with the clock still ends the process.
+/// A SIGBUS that has nothing to do with the clock still ends the process, or does what a handler of
+/// the process makes of it.
 fn other_faults() {
     use std::os::unix::process::ExitStatusExt;
     let folder = Folder::new("faults");
@@ -225,6 +226,18 @@ fn other_faults() {
         Writer::start(&path, Layout::V2).update(&payload::new(Layout::V2, &mut Random::new()));
         let status = start(role, &path).wait().expect("it is a child");
         assert_eq!(status.signal(), Some(nix::libc::SIGBUS), "{role}: {status}");
+    }
+    let handlers = [
+        ("handler-before-fault", roles::HANDLED),
+        ("handler-before-signal", roles::HANDLED),
+        ("number-before-fault", roles::HANDLED),
+        ("ignored-signal", roles::NOT_HANDLED),
+        ("handler-after", roles::HANDLED),
+    ];
+    for (role, code) in handlers {
+        Writer::start(&path, Layout::V2).update(&payload::new(Layout::V2, &mut Random::new()));
+        let status = start(role, &path).wait().expect("it is a child");
+        assert_eq!(status.code(), Some(code), "{role}: {status}");
     }
 }
 

@@ -6,8 +6,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use memmap2::{MmapOptions, MmapRaw};
-use midge::clockbound::{GENERATION_OFFSET, Segment};
-use midge_agent::clock::Clock;
+use midge::clockbound::{GENERATION_OFFSET, Segment, SegmentError};
+use midge_agent::clock::{Cause, Clock};
+use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::getpid;
@@ -110,6 +111,30 @@ pub(crate) fn play(role: &str, name: &str, more: &[String]) -> bool {
         "strict" => strict(path),
         "fault" => fault(path),
         "signal" => signal(path),
+        "handler-before-fault" => {
+            handle_with(exit_of_handler as *const () as usize, libc::SA_SIGINFO);
+            survives_a_cut(path);
+            fault(path);
+        }
+        "handler-before-signal" => {
+            handle_with(exit_of_handler as *const () as usize, libc::SA_SIGINFO);
+            signal(path);
+        }
+        "number-before-fault" => {
+            handle_with(exit_by_number as *const () as usize, 0);
+            fault(path);
+        }
+        "ignored-signal" => {
+            handle_with(libc::SIG_IGN, 0);
+            signal(path);
+            survives_a_cut(path);
+            std::process::exit(NOT_HANDLED);
+        }
+        "handler-after" => {
+            survives_a_cut(path);
+            handle_with(exit_of_handler as *const () as usize, libc::SA_SIGINFO);
+            signal(path);
+        }
         "real" => real::inside(path),
         _ => return false,
     }
@@ -154,8 +179,21 @@ fn careful(path: &Path) -> impl FnMut(&mut Counts) {
                 stale = 0;
             }
         }
-        // It has a type, and says something.
-        Err(trouble) => counts.errors += u64::from(!trouble.to_string().is_empty()),
+        Err(trouble) => {
+            assert!(is_expected(trouble.cause), "{trouble}");
+            counts.errors += 1;
+        }
+    }
+}
+
+/// Whether a reader may say this of a file that is cut, written, left, removed and replaced.
+fn is_expected(cause: Cause) -> bool {
+    use SegmentError::{Busy, Magic, NeverWritten, Short, Size};
+    match cause {
+        Cause::System(error) => error == Errno::ENOENT,
+        // What was cut and is there again may be read as zeros, which have no magic.
+        Cause::Segment(error) => [Short, Magic, Size, NeverWritten, Busy].contains(&error),
+        _ => false,
     }
 }
 
@@ -222,6 +260,47 @@ fn fault(path: &Path) {
     let map = unsafe { MmapOptions::new().len(64).map(&file).expect("a file can be mapped") };
     resize(path, 0);
     println!("{}", map[0]);
+}
+
+/// How a process ends in a handler of its own.
+pub(crate) const HANDLED: i32 = 42;
+
+/// How one ends that did not get there.
+pub(crate) const NOT_HANDLED: i32 = 43;
+
+extern "C" fn exit_of_handler(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: the system, or who passes it on, describes the signal.
+    let is_told = unsafe { (*info).si_signo } == libc::SIGBUS && !context.is_null();
+    // SAFETY: it ends the process.
+    unsafe { libc::_exit(if is_told && signal == libc::SIGBUS { HANDLED } else { NOT_HANDLED }) };
+}
+
+extern "C" fn exit_by_number(signal: i32) {
+    // SAFETY: it ends the process.
+    unsafe { libc::_exit(if signal == libc::SIGBUS { HANDLED } else { NOT_HANDLED }) };
+}
+
+/// Has this process handle SIGBUS, as a program with a handler of its own does.
+fn handle_with(handler: usize, flags: i32) {
+    // SAFETY: an action of zeros is one; the handlers only end the process.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = handler;
+        action.sa_flags = flags;
+        assert_eq!(libc::sigaction(libc::SIGBUS, &raw const action, std::ptr::null_mut()), 0);
+    }
+}
+
+/// The segment is cut under a reader, and is there again.
+fn survives_a_cut(path: &Path) {
+    let bytes = fs::read(path).expect("it is there");
+    let paths = [path.to_str().expect("paths of tests are UTF-8")];
+    let mut clock = Clock::new(&paths, "");
+    clock.read().expect("it was written");
+    resize(path, 0);
+    clock.read().expect("the copy serves");
+    fs::write(path, bytes).expect("there is space");
+    clock.read().expect("it is there again");
 }
 
 /// Gets the signal from a process, which happens to be itself.
