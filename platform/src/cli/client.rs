@@ -71,9 +71,13 @@ pub(super) fn status(options: &Options) -> Result<(), Failure> {
         Ok(())
     })?;
     // In a string of the answer the quotes would be escaped.
-    let joined = b"\"joined\":true";
-    let has_joined = status.written().windows(joined.len()).any(|window| window == joined);
-    if has_joined { Ok(()) } else { Err(Failure::No) }
+    if contains(status.written(), b"\"joined\":true") { Ok(()) } else { Err(Failure::No) }
+}
+
+/// Whether an answer has this in it.
+#[inline(never)]
+pub(super) fn contains(answer: &[u8], what: &[u8]) -> bool {
+    answer.windows(what.len()).any(|window| window == what)
 }
 
 /// Follows the events until the agent has left.
@@ -171,7 +175,7 @@ const TEXT: &str = "text/plain";
 const JSON: &str = "application/json";
 
 /// The form of the answer that is asked for.
-fn form(options: &Options) -> &'static str {
+pub(super) fn form(options: &Options) -> &'static str {
     if options.has(Flag::Json) { JSON } else { TEXT }
 }
 
@@ -228,8 +232,11 @@ pub(super) fn repeat(
         if !watch {
             return Ok(());
         }
-        // Nothing to wait for but the time.
-        let _ = poll(&mut [], PollTimeout::from(WATCH_INTERVAL_MS));
+        // Nothing to wait for but the time, or the end of whoever reads.
+        let mut fds = [PollFd::new(os::stdout(), PollFlags::empty())];
+        if poll(&mut fds, PollTimeout::from(WATCH_INTERVAL_MS)).is_ok_and(|ended| ended > 0) {
+            return Err(Failure::OutputClosed);
+        }
         before = if clear { CLEAR_SCREEN } else { b"\n" };
     }
 }
@@ -237,7 +244,7 @@ pub(super) fn repeat(
 /// Sends a request to the agent and hands the body of its answer to `sink`. An error of the agent
 /// becomes a failure with its text.
 #[inline(never)]
-fn ask(
+pub(super) fn ask(
     options: &Options,
     start: &Page<'_>,
     accept: &str,

@@ -2,7 +2,7 @@
 //! go.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
@@ -345,6 +345,85 @@ fn a_segment_is_read_without_an_agent() {
         watching.try_wait().unwrap().ok_or_else(|| "it runs".into())
     });
     assert_eq!(ended.code(), Some(0));
+}
+
+/// A reading may be there and nothing of it certain: it is shown, and the exit status says so.
+#[test]
+fn a_status_that_bounds_nothing_is_shown_and_fails() {
+    let directory = Directory::new();
+    let path = directory.path("shm");
+    let mut segment = good();
+    let writer = Writer::start(&path, Layout::V2);
+    writer.update(&segment);
+    let agent = reader(&path);
+    let ways = [["--segment", name(&path)], ["--api", name(agent.api())]];
+    for (status, code) in [
+        (ClockStatus::Synchronized, 0),
+        (ClockStatus::Unknown, 1),
+        (ClockStatus::FreeRunning, 0),
+        (ClockStatus::Disrupted, 1),
+    ] {
+        segment.status = status;
+        writer.update(&segment);
+        for [option, value] in ways {
+            let text = midge(&["clock", option, value]);
+            let json = midge(&["clock", "--json", option, value]);
+            assert_eq!((text.status.code(), json.status.code()), (Some(code), Some(code)));
+            let shown = stdout(&text);
+            assert!(shown.contains(&format!("status       {}", status.name())), "{shown}");
+            assert_eq!(shown.contains("\nearliest     -\n"), code == 1, "{shown}");
+            let answer: Value = serde_json::from_str(&stdout(&json)).unwrap();
+            assert_eq!(answer["status"], status.name());
+            assert_eq!(answer["earliest"].is_null(), code == 1, "{answer}");
+            for output in [text, json] {
+                assert_eq!(stderr(&output).contains("time is unbounded"), code == 1, "{output:?}");
+            }
+        }
+    }
+}
+
+/// Whoever watches sees what is wrong, and then that it is well again.
+#[test]
+fn watching_survives_readings_that_fail() {
+    let directory = Directory::new();
+    let path = directory.path("shm");
+    let agent = reader(&path);
+    for [option, value] in [["--segment", name(&path)], ["--api", name(agent.api())]] {
+        let mut watching = command(&["clock", "--watch", option, value]);
+        let watching = watching.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut watching = Running::start(watching);
+        let lines = |of: Box<dyn Read>| BufReader::new(of).lines().map(Result::unwrap);
+        let mut errors = lines(Box::new(watching.stderr.take().unwrap()));
+        let mut shown = lines(Box::new(watching.stdout.take().unwrap()));
+        for _ in 0..2 {
+            let error = errors.next().expect("it goes on");
+            assert!(error.contains("No such file"), "{error}");
+        }
+        let mut segment = good();
+        let writer = Writer::start(&path, Layout::V2);
+        for (status, is_certain) in [
+            (ClockStatus::Synchronized, true),
+            (ClockStatus::Disrupted, false),
+            (ClockStatus::Synchronized, true),
+        ] {
+            segment.status = status;
+            writer.update(&segment);
+            let wanted = format!("status       {}", status.name());
+            assert!(shown.any(|line| line.starts_with(&wanted)), "it goes on: {wanted}");
+            let earliest = shown.find(|line| line.starts_with("earliest ")).expect("a whole page");
+            assert_eq!(earliest != "earliest     -", is_certain, "{earliest}");
+        }
+        fs::remove_file(&path).unwrap();
+        drop((shown, writer));
+        let ended = eventually("it ends with its reader", || {
+            watching.try_wait().unwrap().ok_or_else(|| "it runs".into())
+        });
+        assert_eq!(ended.code(), Some(0));
+        assert_eq!(midge(&["clock", "--watch", "--segment", "no/path"]).status.code(), Some(2));
+    }
+    let nobody = directory.path("nobody");
+    let output = midge(&["clock", "--watch", "--api", name(&nobody)]);
+    assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
 }
 
 /// A file that is cut while the agent has it mapped does not kill it.
