@@ -89,8 +89,8 @@ impl<const N: usize> Node<N> {
         self.swim.handle_timeout(now);
     }
 
-    /// Takes in a reading of true time, made at `now`: a window that certainly contains it, or `None`
-    /// while nothing is certain. Membership does without.
+    /// Takes in a reading of true time: a window that certainly contains it, or `None` while nothing
+    /// is certain. `now` is taken right after the reading, not before. Membership does without.
     pub fn handle_clock(&mut self, now: Instant, window: Option<TimeWindow>) {
         self.clock = window.map(|window| (now, window));
     }

@@ -44,7 +44,7 @@ impl Watch {
     /// Reads the clock if that is due.
     pub(super) fn run<const N: usize>(&mut self, now: Instant, node: &mut Node<N>) {
         if now >= self.due {
-            self.time.tell(now, node);
+            self.time.tell(node);
             self.due = now + if self.time.source().is_some() { PERIOD } else { SEARCH_PERIOD };
         }
     }

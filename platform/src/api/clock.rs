@@ -4,13 +4,14 @@
 use core::fmt;
 
 use midge::clockbound::{Bounded, SegmentError};
-use midge::{Instant, Node, TimeWindow};
+use midge::{Node, TimeWindow};
 use nix::errno::Errno;
 
 use super::Api;
 use crate::clock::{Cause, Clock, Trouble};
 use crate::http::{ContentType, Page, Reply, StatusCode, Values, fill_form, none, show};
 use crate::logger::write_date;
+use crate::os;
 
 const NS_PER_S: i64 = 1_000_000_000;
 const NS_PER_MS: u64 = 1_000_000;
@@ -74,10 +75,11 @@ impl<'p> TrueTime<'p> {
         self.reading.is_ok()
     }
 
-    /// Reads the clock, and tells the node.
-    pub fn tell<const N: usize>(&mut self, now: Instant, node: &mut Node<N>) {
+    /// Reads the clock, and tells the node: with the instant after it, since what is counted from
+    /// then on must not be over too early.
+    pub fn tell<const N: usize>(&mut self, node: &mut Node<N>) {
         self.read();
-        node.handle_clock(now, self.window());
+        node.handle_clock(os::now(), self.window());
     }
 
     /// Whether no segment is looked for.
@@ -227,8 +229,11 @@ pub(super) fn remedy(trouble: &Trouble<'_>) -> &'static str {
              PrivateDevices=no and DeviceAllow=/dev/vmclock0"
         }
         Cause::System(Errno::ENOENT | Errno::ENOTDIR) => "start the ClockBound daemon",
-        Cause::System(_) => "make it readable for this user",
-        Cause::NotAFile | Cause::Segment(SegmentError::Magic) => {
+        Cause::System(Errno::EACCES | Errno::EPERM) => "make it readable for this user",
+        Cause::System(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM) => {
+            "raise this limit, or end what uses it up; later readings try again"
+        }
+        Cause::System(_) | Cause::NotAFile | Cause::Segment(SegmentError::Magic) => {
             "name a segment of the ClockBound daemon"
         }
         Cause::Segment(SegmentError::Version) | Cause::NoCounter => {
@@ -243,7 +248,7 @@ impl<const N: usize> Api<'_, N> {
     /// Reads the clock, so that what is told is true now.
     pub(super) fn clock(&mut self, content: ContentType, reply: &mut Reply<'_>) {
         let time = &mut *self.true_time;
-        time.tell(self.now, self.node);
+        time.tell(self.node);
         if time.reading.is_err() {
             return reply.error(StatusCode::NoClock, content, time);
         }

@@ -12,6 +12,7 @@ use super::super::clock::{Shown, remedy};
 use super::*;
 use crate::clock::tests::writer::{self, Folder, Now, Writer, fresh};
 use crate::clock::{Cause, Trouble};
+use crate::os;
 
 /// What a drift can be at most, and how long a path.
 const MAX_DRIFT_PPM: u32 = 10_000;
@@ -71,6 +72,7 @@ fn the_time_is_between_two_instants() {
     segment.disruption_marker = u64::MAX;
     source.write(&segment);
     let mut world = source.world();
+    let asked = os::now();
     let before = Now::read().realtime_ns;
     let answer = world.ask(&get("/v1/clock")).only();
     let after = Now::read().realtime_ns;
@@ -106,9 +108,11 @@ fn the_time_is_between_two_instants() {
     assert!((1_000_000..1_000_000_000).contains(&bound), "{answer}");
     assert_eq!(latest - earliest, 2 * bound);
     assert!((0..60_000_000_000).contains(&number(&answer, "age_ns")));
-    // The node has been told.
+    // The node has been told, with an instant behind the reading.
     let window = TimeWindow::new(earliest, latest).unwrap();
-    assert_eq!(world.app.nodes[0].clock(), Some((world.now, window)));
+    let (read, told) = world.app.nodes[0].clock().unwrap();
+    assert_eq!(told, window);
+    assert!(asked <= read && read <= os::now(), "{read:?}");
 }
 
 /// The lines of a text, as names and values.
@@ -276,6 +280,14 @@ fn every_error_has_a_remedy() {
         (Cause::System(Errno::ENOENT), "start the ClockBound daemon"),
         (Cause::System(Errno::ENOTDIR), "start the ClockBound daemon"),
         (Cause::System(Errno::EACCES), "make it readable"),
+        (Cause::System(Errno::EPERM), "make it readable"),
+        (Cause::System(Errno::EMFILE), "raise this limit"),
+        (Cause::System(Errno::ENFILE), "raise this limit"),
+        (Cause::System(Errno::ENOMEM), "raise this limit"),
+        (Cause::System(Errno::EIO), "name a segment"),
+        (Cause::System(Errno::ELOOP), "name a segment"),
+        (Cause::System(Errno::ENAMETOOLONG), "name a segment"),
+        (Cause::System(Errno::ENODEV), "name a segment"),
         (Cause::NotAFile, "name a segment"),
         (Cause::Segment(S::Magic), "name a segment"),
         (Cause::Segment(S::Version), "name another segment"),

@@ -13,7 +13,7 @@ fn world() -> World<Fleet> {
     let source = clock::Source::new("metrics");
     source.write(&source.fresh());
     world.app.time = source.time();
-    world.app.time.tell(world.now, &mut world.app.nodes[0]);
+    world.app.time.tell(&mut world.app.nodes[0]);
     world.app.counters = Counters {
         http: Http {
             connections: 101,
