@@ -10,6 +10,7 @@ THUMB := thumbv7em-none-eabihf
 
 STATIC := $(TARGET_DIR)/$(MUSL)/release/midge
 TINY := $(TARGET_DIR)/$(MUSL)/tiny/midge
+READER := $(TARGET_DIR)/$(MUSL)/tiny
 PEERS := $(TARGET_DIR)/peers
 FIRMWARE := $(TARGET_DIR)/$(THUMB)/release/firmware
 
@@ -33,13 +34,12 @@ TINY_FLAGS := $(SYMBOLS) -Zunstable-options -Cpanic=immediate-abort -Zlocation-d
 	-Clink-arg=-Wl,--no-eh-frame-hdr -Clink-arg=-Wl,-z,common-page-size=16 \
 	-Cllvm-args=-inline-threshold=20 -Cllvm-args=-inline-instr-cost=20 \
 	-Cllvm-args=-inline-call-penalty=100 -Cllvm-args=-enable-machine-outliner=always \
-	-Cllvm-args=-switch-to-lookup=false -Cllvm-args=-min-jump-table-entries=12 \
-	-Clink-arg=-Wl,-Map=$(TINY).map
+	-Cllvm-args=-switch-to-lookup=false -Cllvm-args=-min-jump-table-entries=12
 BUILD_STD := -Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size
 
 .PHONY: help setup build test test-official sim nightly bench bench-peers soak soak-clock \
 	test-clockbound chaos numbers \
-	lint static tiny size firmware fuzz miri manual run doc clean
+	lint static tiny reader size firmware fuzz miri manual run doc clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -135,19 +135,24 @@ static: ## one static binary with the stable toolchain
 tiny: ## the smallest static binary (nightly toolchain)
 	@.ci/setup base nightly
 	@mkdir -p $(NO_UNWIND) && ar rc $(NO_UNWIND)/libunwind.a
-	RUSTFLAGS="$(TINY_FLAGS)" .ci/cargo nightly build --profile tiny $(BUILD_STD) \
-		--target $(MUSL) --package midge-agent
+	RUSTFLAGS="$(TINY_FLAGS)" .ci/cargo nightly rustc --profile tiny $(BUILD_STD) \
+		--target $(MUSL) --package midge-agent --bin midge -- -Clink-arg=-Wl,-Map=$(TINY).map
 	@ls -l $(TINY)
+
+reader: tiny ## two smallest programs, with a reader of ClockBound and without, to be measured
+	RUSTFLAGS="$(TINY_FLAGS)" .ci/cargo nightly build --profile tiny $(BUILD_STD) \
+		--target $(MUSL) --package reader
 
 firmware: ## a Cortex-M4 image with membership only, to be measured
 	@.ci/setup base thumb
 	RUSTFLAGS="$(SYMBOLS)" .ci/cargo target $(THUMB) build --release \
 		--manifest-path size-report/firmware/Cargo.toml --target-dir $(TARGET_DIR)
 
-size: static tiny firmware ## bytes by section and crate, memory, stacks, against size-report/budget.toml
+size: static tiny reader firmware ## bytes by section and crate, memory, stacks, against size-report/budget.toml
 	cargo run --quiet --release --package size-report -- $(if $(filter write,$(BASELINE)),--write) \
 		size-report/budget.toml size-report/baseline.toml $(TINY) \
-		static=$(STATIC) tiny=$(TINY) firmware=$(FIRMWARE)
+		static=$(STATIC) tiny=$(TINY) firmware=$(FIRMWARE) \
+		clock=$(READER)/with-clock,$(READER)/without-clock
 
 fuzz: ## hostile input for parsers and a whole node, FUZZ_SECONDS (60) or FUZZ_RUNS of each; coverage
 	@.ci/setup base nightly fuzz

@@ -174,6 +174,17 @@ pub(crate) unsafe fn fork(end: i32) -> Result<libc::pid_t, Errno> {
     }
 }
 
+/// The C library's function is 1,200 bytes, for the size of a page, which is all that is asked of it
+/// here. That anything else has no limit or is not known is an answer that callers must expect.
+#[cfg(target_env = "musl")]
+#[unsafe(no_mangle)]
+extern "C" fn sysconf(name: i32) -> libc::c_long {
+    unsafe extern "C" {
+        safe fn getpagesize() -> i32;
+    }
+    if name == libc::_SC_PAGESIZE { getpagesize().into() } else { -1 }
+}
+
 /// Ends the process at once: nothing is dropped.
 pub(crate) fn exit(status: i32) -> ! {
     // SAFETY: it is a system call on a number; nothing is run in the process after it.

@@ -6,7 +6,8 @@
 //!
 //! For each `NAME=FILE`, an ELF file, it prints bytes by section and by crate; crates are known
 //! from the linker's map beside it (`FILE.map`), or where there is none from the symbol table. The
-//! file AGENT is also run. Then it prints which sections and crates differ from the baseline file,
+//! file AGENT is also run. For `NAME=WITH,WITHOUT` it measures by how much the one file is longer
+//! than the other: what it costs a program to have what only the first one has. Then it prints which sections and crates differ from the baseline file,
 //! or writes that file, and every measured value against the budget file: one `key = bytes` a line.
 //! A value above its budget, a value without a budget and a budget without a value each fail.
 
@@ -55,6 +56,10 @@ fn run(arguments: &[String], write: bool) -> Result<(String, bool)> {
     let mut built = Figures::new();
     for file in files {
         let (name, path) = file.split_once('=').ok_or(usage)?;
+        if let Some((with, without)) = path.split_once(',') {
+            measured.insert(format!("{name}.growth"), growth(with, without)?);
+            continue;
+        }
         let image = Image::read(path)?;
         let _ = writeln!(report, "{name}: {path}\n{image}");
         measured.extend(image.values(name));
@@ -86,6 +91,13 @@ fn run(arguments: &[String], write: bool) -> Result<(String, bool)> {
         let _ = writeln!(report, "numbers: budget::{name} {}{unit}", grouped(*value));
     }
     Ok((report, kept))
+}
+
+/// By how many bytes a file is longer than another.
+fn growth(with: &str, without: &str) -> Result<u64> {
+    let bytes = |path: &str| std::fs::metadata(path).map_err(|e| format!("{path}: {e}"));
+    let (with, without) = (bytes(with)?.len(), bytes(without)?.len());
+    with.checked_sub(without).ok_or("what should be longer is shorter".into())
 }
 
 /// Sizes of the state itself, on this machine.

@@ -23,6 +23,7 @@ impl Fraction {
 
     /// `self * count * unit`, rounded up: greater than the product by a unit of the result at most,
     /// and 0 only if the product is. `unit` is below 2^30, so that the product is below 2^94.
+    #[inline]
     pub(super) fn times(self, count: u64, unit: u32) -> Fixed {
         let product = u128::from(self.numerator) * u128::from(count);
         // One half after the other: with the unit the product has up to 158 bits.

@@ -108,6 +108,7 @@ impl Segment {
         Ok(Bounded { window, bound_ns, age_ns, status, is_void })
     }
 
+    #[inline]
     fn shown_at(&self, reading: Reading) -> Result<Shown, ClockError> {
         match (self.layout, reading) {
             (Layout::V1 | Layout::V2, Reading::Clocks { realtime_ns, monotonic_coarse_ns }) => {
@@ -132,6 +133,7 @@ impl Segment {
     }
 
     /// What the clock shows so many ticks after `as_of`.
+    #[inline]
     fn projected(&self, ticks: u64) -> Option<Shown> {
         let age = self.period.times(ticks, NS_PER_S);
         let earliest_ns = self.as_of_ns.checked_add(age.unit_less().floor()?)?;
@@ -140,6 +142,7 @@ impl Segment {
     }
 
     /// The window around what the clock shows, and the bound at that age.
+    #[inline]
     fn window(&self, shown: &Shown) -> Option<(TimeWindow, i64)> {
         let bound_ns = self.bound_ns.checked_add(self.grown(shown.age)?)?;
         let earliest_ns = shown.earliest_ns.checked_sub(bound_ns)?;
@@ -149,6 +152,7 @@ impl Segment {
 
     /// By how many nanoseconds the bound grows in this time, rounded up: the clock drifts, and the
     /// period may be misjudged.
+    #[inline]
     fn grown(&self, age: Fixed) -> Option<i64> {
         /// `2^93 / 10^9`, rounded up.
         const PER_BILLION: u64 = (1_u128 << 93).div_ceil(NS_PER_S as u128) as u64;
@@ -167,6 +171,7 @@ impl Segment {
     }
 
     /// The status, after nothing was heard of the daemon until now.
+    #[inline]
     const fn aged(&self, now_ns: i64) -> ClockStatus {
         if !self.status.is_usable_for_leases() {
             self.status

@@ -99,21 +99,8 @@ impl Header {
     /// [`NeverWritten`](SegmentError::NeverWritten) when there is no version yet, and
     /// [`Size`](SegmentError::Size) when it declares less than its layout needs.
     pub fn decode(bytes: &[u8; HEADER_BYTES]) -> Result<Self, SegmentError> {
-        let word = |at| u32::from_ne_bytes(field(bytes, at));
-        if [word(0), word(4)] != MAGIC {
-            return Err(SegmentError::Magic);
-        }
-        let version = u16::from_ne_bytes(field(bytes, VERSION_OFFSET));
-        // The daemon wipes the version first, and restores it when the rest is in order.
-        if version == 0 {
-            return Err(SegmentError::NeverWritten);
-        }
-        let shape = SHAPES.iter().find(|shape| shape.version == version);
-        let &Shape { layout, bytes: least, .. } = shape.ok_or(SegmentError::Version)?;
-        let segment_bytes = word(8);
-        if segment_bytes < least.into() {
-            return Err(SegmentError::Size);
-        }
+        let &Shape { layout, .. } = shape(bytes)?;
+        let segment_bytes = u32::from_ne_bytes(field(bytes, 8));
         let generation = u16::from_ne_bytes(field(bytes, GENERATION_OFFSET));
         Ok(Self { segment_bytes, layout, generation })
     }
@@ -137,14 +124,38 @@ impl Header {
     ///
     /// [`SegmentError::NeverWritten`] if the generation is 0, [`SegmentError::Busy`] if it is odd.
     pub const fn check_generation(&self) -> Result<(), SegmentError> {
-        if self.generation == 0 {
-            return Err(SegmentError::NeverWritten);
-        }
-        if self.generation % 2 == 1 {
-            return Err(SegmentError::Busy);
-        }
-        Ok(())
+        check_generation(self.generation)
     }
+}
+
+/// The layout of a segment that begins like this; what it declares is long enough for it.
+#[inline]
+fn shape(header: &[u8; HEADER_BYTES]) -> Result<&'static Shape, SegmentError> {
+    let word = |at| u32::from_ne_bytes(field(header, at));
+    if [word(0), word(4)] != MAGIC {
+        return Err(SegmentError::Magic);
+    }
+    let version = u16::from_ne_bytes(field(header, VERSION_OFFSET));
+    // The daemon wipes the version first, and restores it when the rest is in order.
+    if version == 0 {
+        return Err(SegmentError::NeverWritten);
+    }
+    let shape = SHAPES.iter().find(|shape| shape.version == version);
+    let shape = shape.ok_or(SegmentError::Version)?;
+    if word(8) < shape.bytes.into() {
+        return Err(SegmentError::Size);
+    }
+    Ok(shape)
+}
+
+const fn check_generation(generation: u16) -> Result<(), SegmentError> {
+    if generation == 0 {
+        return Err(SegmentError::NeverWritten);
+    }
+    if generation % 2 == 1 {
+        return Err(SegmentError::Busy);
+    }
+    Ok(())
 }
 
 /// One state of a segment, copied while nobody wrote it, decoded and checked.
@@ -185,17 +196,27 @@ impl Segment {
     /// # Errors
     ///
     /// [`SegmentError`] says which of its demands the bytes do not meet.
-    #[inline(never)]
     pub fn decode(bytes: &[u8]) -> Result<Self, SegmentError> {
-        let header = Header::decode(bytes.first_chunk().ok_or(SegmentError::Short)?)?;
-        header.check_generation()?;
-        let Header { layout, generation, .. } = header;
-        let copy = bytes.get(..layout.bytes()).ok_or(SegmentError::Short)?;
-        let image = image(layout, copy);
+        Self::decode_of_file(bytes, u64::MAX)
+    }
+
+    /// The same of a file that has so many bytes: as many as the segment declares, or more.
+    ///
+    /// # Errors
+    ///
+    /// Likewise, and [`SegmentError::Size`].
+    #[inline(never)]
+    pub fn decode_of_file(bytes: &[u8], file_bytes: u64) -> Result<Self, SegmentError> {
+        let header = bytes.first_chunk().ok_or(SegmentError::Short)?;
+        let shape = shape(header)?;
+        let generation = u16::from_ne_bytes(field(header, GENERATION_OFFSET));
+        check_generation(generation)?;
+        let copy = bytes.get(..shape.bytes.into()).ok_or(SegmentError::Short)?;
+        let image = image(shape, copy);
         let long = |at| u64::from_ne_bytes(field(&image, at));
         let word = |at| u32::from_ne_bytes(field(&image, at));
         let segment = Self {
-            layout,
+            layout: shape.layout,
             generation,
             as_of_ns: nanoseconds(long(24), long(32), SegmentError::AsOf)?,
             void_after_ns: nanoseconds(long(40), long(48), SegmentError::VoidAfter)?,
@@ -219,9 +240,12 @@ impl Segment {
             return Err(SegmentError::Drift);
         }
         // Of what is not usable the daemon does not know the period.
-        let needs_period = layout == Layout::V3 && segment.status.is_usable_for_leases();
+        let needs_period = segment.layout == Layout::V3 && segment.status.is_usable_for_leases();
         if needs_period && segment.period.rounded_down() == 0 {
             return Err(SegmentError::Period);
+        }
+        if file_bytes < u32::from_ne_bytes(field(header, 8)).into() {
+            return Err(SegmentError::Size);
         }
         Ok(segment)
     }
@@ -229,9 +253,9 @@ impl Segment {
 
 /// The segment with every field where the third layout has it; those that its layout does not have
 /// are zero, and so is what lies between fields.
-fn image(layout: Layout, copy: &[u8]) -> [u8; SEGMENT_BYTES_MAX] {
+fn image(shape: &Shape, copy: &[u8]) -> [u8; SEGMENT_BYTES_MAX] {
     let mut image = [0; SEGMENT_BYTES_MAX];
-    for &(from, to, len) in layout.shape().moves {
+    for &(from, to, len) in shape.moves {
         for at in 0..len {
             image[usize::from(to + at)] = copy[usize::from(from + at)];
         }

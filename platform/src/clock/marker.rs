@@ -1,12 +1,12 @@
 //! The marker of the `VMClock`, which a segment may demand.
 
+use super::Cause;
 use super::page::{Kind, Page};
-use super::{Cause, Trouble};
 
 /// A reader of the marker, which opens the device when the marker is first asked for.
 #[derive(Debug)]
 pub(super) struct Marker<'p> {
-    path: &'p str,
+    pub(super) path: &'p str,
     found: Option<Found>,
     /// See [`Page`]: the odd sequence that it was left with.
     stuck: u32,
@@ -27,7 +27,7 @@ impl<'p> Marker<'p> {
 
     /// The marker as it is now.
     #[inline]
-    pub(super) fn read(&mut self) -> Result<u64, Trouble<'p>> {
+    pub(super) fn read(&mut self) -> Result<u64, Cause> {
         match &self.found {
             Some(found) if found.page.marks() == found.marks => Ok(found.marker),
             _ => self.renew(),
@@ -40,19 +40,13 @@ impl<'p> Marker<'p> {
     }
 
     #[inline(never)]
-    fn renew(&mut self) -> Result<u64, Trouble<'p>> {
+    fn renew(&mut self) -> Result<u64, Cause> {
         self.found = None;
-        match self.open() {
-            Ok(found) => Ok(self.found.insert(found).marker),
-            Err(cause) => Err(Trouble { path: self.path, is_vm_clock: true, cause }),
-        }
-    }
-
-    fn open(&mut self) -> Result<Found, Cause> {
         let page = Page::open(self.path, Kind::VmClock)?;
         // Before the copy: if it is of a later state, the next reading makes another one.
         let marks = page.marks();
         let copy = page.vm_clock(&mut self.stuck)?;
-        Ok(Found { page, marks, marker: copy.disruption_marker })
+        let found = Found { page, marks, marker: copy.disruption_marker };
+        Ok(self.found.insert(found).marker)
     }
 }

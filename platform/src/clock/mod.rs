@@ -13,7 +13,7 @@ mod page;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use core::{fmt, mem, slice};
+use core::{fmt, mem};
 
 use midge::clockbound::{Bounded, ClockError, Layout, Segment, SegmentError};
 use nix::errno::Errno;
@@ -99,18 +99,22 @@ impl fmt::Display for Trouble<'_> {
     }
 }
 
+/// Whether it is the `VMClock` that is of no use, and why; else it is the segment.
+type Fault = (bool, Cause);
+
 /// A segment's file, and the last good copy of it.
 #[derive(Debug)]
-struct Found<'p> {
-    path: &'p str,
+struct Found {
+    /// Which of the paths is its.
+    at: usize,
     segment: Segment,
     page: Page,
 }
 
-impl<'p> Found<'p> {
-    fn open(path: &'p str, stuck: &mut u32) -> Result<Self, Cause> {
+impl Found {
+    fn open(path: &str, at: usize, stuck: &mut u32) -> Result<Self, Cause> {
         let page = Page::open(path, Kind::Segment)?;
-        Ok(Self { path, segment: page.segment(stuck)?, page })
+        Ok(Self { at, segment: page.segment(stuck)?, page })
     }
 
     /// Whether the daemon has written nothing since the copy was made.
@@ -121,15 +125,17 @@ impl<'p> Found<'p> {
 
     /// What the copy says of now.
     #[inline]
-    fn bounded(&self, vm_clock: &mut Marker<'p>) -> Result<Bounded, Trouble<'p>> {
-        let because = |cause| Trouble::of_segment(self.path, cause);
-        let reading = clocks::reading(self.segment.layout).ok_or(because(Cause::NoCounter))?;
+    fn bounded(&self, vm_clock: &mut Marker<'_>) -> Result<Bounded, Fault> {
+        let reading = clocks::reading(self.segment.layout).ok_or((false, Cause::NoCounter))?;
         // After the clocks, so that no disruption before them is missed.
-        let marker = if self.segment.disruption_support { Some(vm_clock.read()?) } else { None };
-        self.segment.at(reading, marker).map_err(|error| because(Cause::Clock(error)))
+        let mut marker = None;
+        if self.segment.disruption_support {
+            marker = Some(vm_clock.read().map_err(|cause| (true, cause))?);
+        }
+        self.segment.at(reading, marker).map_err(|error| (false, Cause::Clock(error)))
     }
 
-    fn is_usable(&self, vm_clock: &mut Marker<'p>) -> bool {
+    fn is_usable(&self, vm_clock: &mut Marker<'_>) -> bool {
         self.bounded(vm_clock).is_ok_and(|bounded| bounded.status.is_usable_for_leases())
     }
 }
@@ -140,9 +146,9 @@ pub struct Clock<'p> {
     paths: &'p [&'p str],
     /// What readings are made of. When its file can be read no longer, the copy serves until it says
     /// itself that it is void.
-    found: Option<Found<'p>>,
-    /// Why there is nothing, or nothing newer: the last that there was.
-    trouble: Trouble<'p>,
+    found: Option<Found>,
+    /// Why there is nothing, or nothing newer, and of which path: the last that there was.
+    trouble: (usize, Cause),
     is_troubled: bool,
     /// See [`Page`]: the odd generation that a segment was left with.
     stuck: u32,
@@ -167,11 +173,10 @@ impl<'p> Clock<'p> {
     /// this one is not installed again. SIGBUS must not be blocked in a thread that reads: the system
     /// ends a process whose fault is blocked.
     pub fn new(paths: &'p [&'p str], vm_clock_path: &'p str) -> Self {
-        let first = paths.first().copied().unwrap_or_default();
         Self {
             paths,
             found: None,
-            trouble: Trouble::of_segment(first, Cause::System(Errno::ENOENT)),
+            trouble: (0, Cause::System(Errno::ENOENT)),
             is_troubled: true,
             stuck: 0,
             vm_clock: Marker::new(vm_clock_path),
@@ -204,7 +209,7 @@ impl<'p> Clock<'p> {
 
     /// The path of the segment that the last reading was made of.
     pub fn path(&self) -> Option<&'p str> {
-        self.found.as_ref().map(|found| found.path)
+        self.found.as_ref().map(|found| self.path_at(found.at))
     }
 
     /// The segment that the last reading was made of.
@@ -214,7 +219,16 @@ impl<'p> Clock<'p> {
 
     /// Why the last reading was made of nothing, or of a copy whose file cannot be read at present.
     pub fn trouble(&self) -> Option<Trouble<'p>> {
-        self.is_troubled.then_some(self.trouble)
+        self.is_troubled.then(|| self.told())
+    }
+
+    fn told(&self) -> Trouble<'p> {
+        Trouble::of_segment(self.path_at(self.trouble.0), self.trouble.1)
+    }
+
+    #[inline(never)]
+    fn path_at(&self, at: usize) -> &'p str {
+        self.paths.get(at).copied().unwrap_or_default()
     }
 
     /// Whether there is nothing more to be asked about this reading.
@@ -250,8 +264,14 @@ impl<'p> Clock<'p> {
             read = self.bounded();
         }
         // That a copy is of no use says less than that there is no file to copy again.
-        let trouble = self.trouble();
-        let bounded = read.map_err(|of_copy| trouble.unwrap_or(of_copy))?;
+        let bounded = match read {
+            Ok(bounded) => bounded,
+            Err(_) if self.is_troubled => return Err(self.told()),
+            Err((false, cause)) => return Err(self.of_copy(cause)),
+            Err((true, cause)) => {
+                return Err(Trouble { path: self.vm_clock.path, is_vm_clock: true, cause });
+            }
+        };
         if bounded.age_ns >= self.look_again_ns {
             self.look_again_ns = bounded.age_ns.saturating_add(LOOK_AGAIN_NS);
         } else if bounded.age_ns < LOOK_AGAIN_NS {
@@ -259,21 +279,24 @@ impl<'p> Clock<'p> {
         }
         if self.is_troubled && bounded.is_void {
             self.found = None;
-            return Err(self.trouble);
+            return Err(self.told());
         }
         if bounded.status.is_usable_for_leases() {
             let before_ns = mem::replace(&mut self.earliest_ns, bounded.window.earliest_ns());
             if bounded.window.latest_ns() < before_ns {
-                let path = self.path().unwrap_or_default();
-                return Err(Trouble::of_segment(path, Cause::SteppedBack));
+                return Err(self.of_copy(Cause::SteppedBack));
             }
         }
         Ok(bounded)
     }
 
+    fn of_copy(&self, cause: Cause) -> Trouble<'p> {
+        Trouble::of_segment(self.path().unwrap_or_default(), cause)
+    }
+
     /// What the copy says of now.
-    fn bounded(&mut self) -> Result<Bounded, Trouble<'p>> {
-        let found = self.found.as_ref().ok_or(self.trouble)?;
+    fn bounded(&mut self) -> Result<Bounded, Fault> {
+        let found = self.found.as_ref().ok_or((false, self.trouble.1))?;
         found.bounded(&mut self.vm_clock)
     }
 
@@ -287,7 +310,7 @@ impl<'p> Clock<'p> {
             }
             if let Ok(segment) = found.page.segment(&mut self.stuck) {
                 found.segment = segment;
-                if self.paths.first() != Some(&found.path) {
+                if found.at != 0 {
                     // A daemon that has just begun to write this one may have begun a better one.
                     self.choose(false);
                 }
@@ -306,15 +329,17 @@ impl<'p> Clock<'p> {
         self.vm_clock.forget();
         self.looked_ns = clocks::monotonic_coarse_ns();
         let own = self.found.as_ref().filter(|found| found.is_usable(&mut self.vm_clock));
-        let own = own.map(|own| own.path);
-        let paths = own.as_ref().filter(|_| stays).map_or(self.paths, slice::from_ref);
+        let own = own.map(|own| own.at);
         self.is_troubled = true;
-        self.trouble = Trouble::of_segment(paths.first().copied().unwrap_or_default(), MISSING);
-        for &path in paths {
-            match Found::open(path, &mut self.stuck) {
+        self.trouble = (own.filter(|_| stays).unwrap_or(0), MISSING);
+        for (at, path) in self.paths.iter().enumerate() {
+            let is_asked = own.is_none_or(|own| own == at);
+            if stays && !is_asked {
+                continue;
+            }
+            match Found::open(path, at, &mut self.stuck) {
                 Ok(found) => {
                     let is_usable = found.is_usable(&mut self.vm_clock);
-                    let is_asked = own.is_none_or(|own| own == path);
                     if is_usable || (self.is_troubled && is_asked) {
                         self.found = Some(found);
                         self.is_troubled = false;
@@ -324,8 +349,8 @@ impl<'p> Clock<'p> {
                     }
                 }
                 // That a file is missing is told if there is nothing else to be told.
-                Err(cause) if self.trouble.cause == MISSING && cause != MISSING => {
-                    self.trouble = Trouble::of_segment(path, cause);
+                Err(cause) if self.trouble.1 == MISSING && cause != MISSING => {
+                    self.trouble = (at, cause);
                 }
                 Err(_) => {}
             }

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU16, AtomicU32, Ordering, fence};
 
 use memmap2::{MmapOptions, MmapRaw};
 use midge::clockbound::{
-    GENERATION_OFFSET, HEADER_BYTES, Header, SEGMENT_BYTES_MAX, Segment, SegmentError,
-    VM_CLOCK_BYTES, VM_CLOCK_SEQUENCE_OFFSET, VmClock,
+    GENERATION_OFFSET, SEGMENT_BYTES_MAX, Segment, SegmentError, VM_CLOCK_BYTES,
+    VM_CLOCK_SEQUENCE_OFFSET, VmClock,
 };
 use nix::errno::Errno;
 use nix::libc;
@@ -141,11 +141,7 @@ impl Page {
         let mut copy = [0; _];
         let file_bytes = self.copy(&mut copy, stuck)?;
         let here = &copy[..file_bytes.min(GUARDED_BYTES as u64) as usize];
-        let segment = Segment::decode(here)?;
-        if let Some(header) = here.first_chunk::<HEADER_BYTES>() {
-            Header::decode(header)?.check_file(file_bytes)?;
-        }
-        Ok(segment)
+        Ok(Segment::decode_of_file(here, file_bytes)?)
     }
 
     /// The `VMClock`, in one state.
