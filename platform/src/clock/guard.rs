@@ -7,10 +7,10 @@
 //! before. `docs/decisions/reading-shared-memory.md` has what else there
 //! was to choose from.
 
+use core::hint::spin_loop;
 use core::{mem, ptr};
 use std::ffi::{c_int, c_void};
-use std::sync::Once;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use nix::libc;
 use nix::sys::signal::{Signal, kill};
@@ -28,7 +28,8 @@ const PLACES: usize = 64;
 /// The guarded pages' addresses; 0 is a free place.
 static PAGES: [AtomicUsize; PLACES] = [const { AtomicUsize::new(0) }; PLACES];
 
-static INSTALLED: Once = Once::new();
+/// Whether a thread has begun to install the handler, and whether it is there. `Once` is 240 bytes more.
+static INSTALLED: [AtomicBool; 2] = [const { AtomicBool::new(false) }; 2];
 
 /// What SIGBUS did before: the handler and its flags.
 static PRIOR: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
@@ -41,7 +42,7 @@ impl Guard {
     /// Guards the page that begins at this address; `None` if too many are guarded already.
     pub(super) fn new(page: *mut u8) -> Option<Self> {
         let guard = Self::take(&PAGES, page)?;
-        INSTALLED.call_once(install);
+        install();
         Some(guard)
     }
 
@@ -57,12 +58,20 @@ impl Guard {
 /// Once: whoever has SIGBUS handled later may pass on to this handler what is not his, and would be
 /// passed it back for ever.
 fn install() {
+    let [begun, done] = &INSTALLED;
+    if begun.swap(true, Ordering::Relaxed) {
+        while !done.load(Ordering::Acquire) {
+            spin_loop();
+        }
+        return;
+    }
     for (place, word) in PRIOR.iter().zip(signal_action(libc::SIGBUS)) {
         place.store(word, Ordering::Relaxed);
     }
     // SAFETY: the handler makes system calls and reads atomic numbers, and calls what would have been
     // called without it, no more.
     unsafe { handle_signal(libc::SIGBUS, handle) };
+    done.store(true, Ordering::Release);
 }
 
 impl Drop for Guard {
