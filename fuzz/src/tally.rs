@@ -1,5 +1,6 @@
 //! Which sections came along.
 
+use midge::Address;
 use midge::wire::{Datagram, Section, kind};
 
 /// The sections of the specification, by what it calls them, in the order of their types.
@@ -50,7 +51,10 @@ impl Tally {
                 Section::Page(_) => 9,
                 Section::Buckets(_) => 10,
                 Section::Refused(_) => REFUSED,
-                Section::Council(message) => COUNCIL + usize::from(message.kind() - kind::PRE_VOTE),
+                Section::Council(message) => {
+                    let Some(_) = message.decode(Address::NONE, Address::NONE) else { continue };
+                    COUNCIL + usize::from(message.kind() - kind::PRE_VOTE)
+                }
                 Section::Unknown(..) => continue,
             };
             let base = if place < COUNCIL { 1 } else { usize::from(kind::PRE_VOTE) - COUNCIL };

@@ -152,9 +152,7 @@ impl<'a> Section<'a> {
             kind::PAGE => Self::Page(Page::read(b, checked)),
             kind::BUCKETS => Self::Buckets(Buckets::read(b)),
             kind::REFUSED => Self::Refused(Refused::read(b)),
-            kind::PRE_VOTE..=kind::APPEND_ACK => {
-                Self::Council(CouncilSection::read(kind, b, checked))
-            }
+            kind::PRE_VOTE..=kind::APPEND_ACK => Self::Council(CouncilSection::read(kind, b)),
             unknown => Self::Unknown(unknown, b.take_all().len()),
         };
         // Nothing may stand behind what is known.

@@ -108,7 +108,10 @@ impl Message {
             }
             Section::Buckets(buckets) => Self::Buckets(buckets.digests().collect()),
             Section::Refused(refused) => Self::Refused(refused),
-            Section::Council(message) => Self::Council(Box::new(message.decode(SENDER, RECEIVER))),
+            Section::Council(message) => {
+                let message = message.decode(SENDER, RECEIVER);
+                Self::Council(Box::new(message.expect("it has been checked")))
+            }
             Section::Unknown(kind, _) => Self::Unknown(kind, body.to_vec()),
         }
     }

@@ -112,7 +112,7 @@ fn decoded(bytes: &[u8]) -> Option<Message> {
     match section {
         Section::Council(section) if whole => {
             let Message { from, to, .. } = message(Body::PreVoted { granted: true });
-            Some(section.decode(from.address, to.address))
+            section.decode(from.address, to.address)
         }
         _ => None,
     }

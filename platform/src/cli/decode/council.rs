@@ -10,7 +10,9 @@ use crate::text::parts;
 /// A message; who sent it from where is not looked at.
 #[inline(never)]
 pub(super) fn message(output: &mut Output<'_>, section: &CouncilSection<'_>) {
-    let message = section.decode(Address::NONE, Address::NONE);
+    let Some(message) = section.decode(Address::NONE, Address::NONE) else {
+        return output.flag("malformed", true);
+    };
     output.hex("cluster", message.cluster, 16);
     output.hex("from", message.from.id, 16);
     output.hex("to", message.to.id, 16);
