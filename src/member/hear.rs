@@ -5,7 +5,6 @@ use super::row::{ACCUSERS, Flags, Row, Slot};
 use super::suspicion;
 use super::swim::Swim;
 use super::timers::Timer;
-use crate::address::Address;
 use crate::event::Event;
 use crate::limits::{
     ACCUSATIONS_PER_PERIOD, EPOCH_HEARSAY_END, GOSSIP_TICKS_PER_PERIOD, HEALTH_MAX,
@@ -52,7 +51,7 @@ impl<const N: usize> Swim<N> {
             return false;
         }
         let accuses = matches!(rumour.state, State::Suspect | State::Failed);
-        let accuser = self.accuser(rumour, sender);
+        let accuser = self.accuser(rumour, slot, sender);
         if let (Verdict::Confirm, Some(slot)) = (verdict, slot)
             && (reconciling || self.place_for_accuser(slot, accuser).is_none())
         {
@@ -141,18 +140,15 @@ impl<const N: usize> Swim<N> {
     /// Who is counted as the accuser: the one that is named, if it is a live row, else who says
     /// so. What this node is said to have accused counts as the sender's, unless it did: the echo
     /// of its own accusation confirms nothing.
-    fn accuser(&self, rumour: &Rumour, sender: Slot) -> Slot {
+    #[inline(never)]
+    fn accuser(&self, rumour: &Rumour, about: Option<Slot>, sender: Slot) -> Slot {
+        let accuses = |slot| self.row(slot).accusers.contains(&Some(Slot::OWN));
         let named = rumour.accuser.as_ref().filter(|named| **named != rumour.address);
         match named.and_then(|named| self.find(named)) {
-            Some(Slot::OWN) if self.has_accused(&rumour.address) => Slot::OWN,
+            Some(Slot::OWN) if about.is_some_and(accuses) => Slot::OWN,
             Some(slot) if slot != Slot::OWN && self.row(slot).is_live() => slot,
             _ => sender,
         }
-    }
-
-    /// Whether this node is among those that accuse a member.
-    fn has_accused(&self, address: &Address) -> bool {
-        self.find(address).is_some_and(|slot| self.row(slot).accusers.contains(&Some(Slot::OWN)))
     }
 
     /// Counts an accusation against what one sender may cause in a period.
@@ -390,6 +386,7 @@ impl<const N: usize> Swim<N> {
     }
 
     /// Worsens or betters the local health.
+    #[inline(never)]
     pub(super) fn note_health(&mut self, worse: u8, better: u8) {
         if self.lifeguard {
             let health = self.health.saturating_sub(better).saturating_add(worse);

@@ -412,7 +412,7 @@ impl<const N: usize> Swim<N> {
     }
 
     /// The row at a place.
-    #[inline]
+    #[inline(never)]
     pub(super) fn row(&self, slot: Slot) -> &Row {
         self.table.row(slot)
     }

@@ -4,6 +4,8 @@
 //! encode everything again to find out whether the encoding was the shortest. So only its varints
 //! are its own.
 
+use serde::{Deserialize, Serialize};
+
 use crate::address::{Address, is_host_v4};
 use crate::limits::{EPOCH_END, MTU_BYTES, REFUTATION_END};
 use crate::member::Incarnation;
@@ -162,30 +164,31 @@ impl<'a> Reader<'a> {
                 self.rest = rest;
                 u32::from(byte)
             }
-            _ => self.long_varint(u64::from(u32::MAX)) as u32,
+            _ => self.long_varint(),
         }
     }
 
     /// Takes a number of 64 bits as a varint.
     pub(super) fn varint_u64(&mut self) -> u64 {
-        self.long_varint(u64::MAX)
+        self.long_varint()
     }
 
-    /// One that could be shorter is malformed, although postcard takes it.
+    /// One that could be shorter is malformed, although postcard takes it. Those of 64 bits are the
+    /// council's, and only who has one pays for them.
     #[cold]
     #[inline(never)]
-    fn long_varint(&mut self, max: u64) -> u64 {
-        let (value, rest) = match postcard::take_from_bytes::<u64>(self.rest) {
+    fn long_varint<T: Deserialize<'a> + Default>(&mut self) -> T {
+        let (value, rest) = match postcard::take_from_bytes::<T>(self.rest) {
             Ok(taken) => taken,
             Err(error) => {
                 let cut = error == postcard::Error::DeserializeUnexpectedEnd;
                 self.fail(if cut { Flaw::Cut } else { Flaw::Value });
-                return 0;
+                return T::default();
             }
         };
         let length = self.rest.len() - rest.len();
         let varint = self.take(length);
-        self.check(value <= max && (length == 1 || !varint.ends_with(&[0])));
+        self.check(length == 1 || !varint.ends_with(&[0]));
         value
     }
 
@@ -327,7 +330,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Appends a number as a varint.
-    pub(super) fn put_varint(&mut self, value: u64) {
+    pub(super) fn put_varint(&mut self, value: impl Serialize) {
         match postcard::to_slice(&value, &mut [0; 10]) {
             Ok(varint) => self.put(varint),
             Err(_) => self.overflows = true,
@@ -336,7 +339,7 @@ impl<'a> Builder<'a> {
 
     /// Appends a string in UTF-8, its length before it.
     pub(super) fn put_text(&mut self, text: &str) {
-        self.put_varint(text.len() as u64);
+        self.put_varint(text.len() as u32);
         self.put(text.as_bytes());
     }
 
@@ -346,7 +349,7 @@ impl<'a> Builder<'a> {
         debug_assert!(incarnation.epoch < EPOCH_END, "nobody would accept this epoch");
         debug_assert!(incarnation.refutation < REFUTATION_END, "nor this refutation");
         self.put_number(incarnation.epoch, EPOCH_BYTES);
-        self.put_varint(u64::from(incarnation.refutation));
+        self.put_varint(incarnation.refutation);
     }
 
     /// Appends a usable address, of 6 or 18 bytes.

@@ -229,7 +229,7 @@ fn put_state(b: &mut Builder<'_>, state: &State) {
     for value in
         [constants.lease_ms, constants.promise_ms, constants.drift_ppm, constants.heartbeat_ms]
     {
-        b.put_varint(u64::from(value));
+        b.put_varint(value);
     }
     b.put(&[constants.voters]);
     put_bool(b, state.release.is_some());

@@ -54,7 +54,7 @@ impl<'a> Details<'a> {
         b.put(&self.life);
         b.put_number(self.id, 8);
         b.put(&[self.protocol_low, self.protocol_high]);
-        b.put_varint(u64::from(self.period_ms));
+        b.put_varint(self.period_ms);
         b.put_text(self.name);
         b.put_text(self.tags);
         b.put(self.later);
@@ -104,7 +104,7 @@ impl<'a> Hello<'a> {
                 None => b.put(&[NO_ECHO]),
                 Some(Token([w, x, y, z])) => b.put(&[ECHO, w, x, y, z]),
             }
-            b.put_varint(u64::from(self.uptime_s));
+            b.put_varint(self.uptime_s);
             self.details.put(b);
             true
         })
