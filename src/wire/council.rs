@@ -10,7 +10,7 @@
 //!
 //! The addresses of sender and receiver are those of the datagram.
 
-use super::codec::{Builder, Reader};
+use super::codec::{Builder, Flaw, Reader};
 use super::{header, kind};
 use crate::address::Address;
 use crate::council::promise::NEVER_NS;
@@ -86,6 +86,14 @@ impl<'a> CouncilSection<'a> {
         let mut message = read_message(self.kind, &mut reader);
         (message.from.address, message.to.address) = (from, to);
         (reader.is_empty() && reader.failure().is_none()).then_some(message)
+    }
+
+    /// Why it is not exactly one message, and how many bytes were left to be read then.
+    pub(super) fn failure(&self) -> Option<(usize, Flaw)> {
+        let mut reader = Reader::new(self.body);
+        read_message(self.kind, &mut reader);
+        let behind = (!reader.is_empty()).then_some((reader.len(), Flaw::Behind));
+        reader.failure().or(behind)
     }
 }
 

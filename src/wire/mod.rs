@@ -218,7 +218,7 @@ pub(crate) fn open_in(cluster: Cluster, bytes: &[u8]) -> Result<Datagram<'_>, Re
         return Err(Reject::Long);
     }
     header::check(cluster, bytes)?;
-    read(bytes).map_err(|_| Reject::Malformed)
+    read_sections(bytes).map_err(|_| Reject::Malformed)
 }
 
 /// Where and why a datagram does not decode.
@@ -238,6 +238,21 @@ pub struct Malformed {
 /// # Errors
 /// Where and why it is [`Malformed`].
 pub fn read(bytes: &[u8]) -> Result<Datagram<'_>, Malformed> {
+    let datagram = read_sections(bytes)?;
+    let mut sections = datagram.sections();
+    while let Some(section) = sections.next() {
+        if let Section::Council(message) = section
+            && let Some((left, flaw)) = message.failure()
+        {
+            let offset = bytes.len() - sections.0.len() - left;
+            return Err(Malformed { offset, section: Some(message.kind()), flaw });
+        }
+    }
+    Ok(datagram)
+}
+
+/// The same without a look into the messages of the council.
+fn read_sections(bytes: &[u8]) -> Result<Datagram<'_>, Malformed> {
     let mut reader = Reader::new(bytes.get(header::FRONT_BYTES..).unwrap_or_default());
     let header = Header::read(&mut reader);
     let sections = Sections(reader);
