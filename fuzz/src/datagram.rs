@@ -6,7 +6,7 @@
 mod model;
 
 use midge::Reject;
-use midge::wire::open;
+use midge::wire::{open, read};
 
 use crate::tally::Tally;
 use crate::{CLUSTER, mend};
@@ -23,6 +23,8 @@ pub fn run(input: &[u8], accepted: &mut Tally) {
     let mut bytes = input.to_vec();
     mend(&mut bytes);
     match open(CLUSTER, &bytes) {
+        // A message of the council is looked into by the council, and by tools.
+        Ok(_) if read(&bytes).is_err() => {}
         Ok(datagram) => {
             accepted.add(&datagram);
             let packet = model::Packet::of(&datagram, &bytes);
