@@ -132,8 +132,6 @@ impl Council {
         self.heard = None;
         self.change = Change::NONE;
         self.binding = Promise::NONE;
-        let own = self.promises.report(now.mono);
-        self.bind(now, &own);
         self.ask(now);
         self.count_votes(now);
     }
