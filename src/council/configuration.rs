@@ -43,6 +43,12 @@ impl Configuration {
         Some(Self { old: self.old.clone(), new: new.clone() })
     }
 
+    /// The voters before a change alone.
+    #[must_use]
+    pub fn only_old(&self) -> Self {
+        Self::of(self.old.clone())
+    }
+
     /// From the sets that travel; `None` if a voter stands twice in one, or with two addresses.
     pub fn from_parts(old: Voters, new: Voters) -> Option<Self> {
         let configuration = Self { old, new };

@@ -173,8 +173,7 @@ impl Council {
         let inherits = self.follows(Rule::InheritJoint);
         self.propose(now, |state| {
             if !inherits && state.configuration.is_joint() {
-                state.configuration =
-                    super::Configuration::of(state.configuration.old_set().clone());
+                state.configuration = state.configuration.only_old();
             }
         });
     }

@@ -254,7 +254,7 @@ impl Council {
     fn abandon(&mut self, now: &Now) {
         self.change = Change::NONE;
         self.propose(now, |state| {
-            state.configuration = Configuration::of(state.configuration.old_set().clone());
+            state.configuration = state.configuration.only_old();
         });
     }
 }

@@ -207,8 +207,7 @@ impl Council {
 
     /// The same of the voters before a change.
     fn old_until(&self) -> Option<Instant> {
-        let old = super::Configuration::of(self.record.state.configuration.old_set().clone());
-        old.reached(|id| self.acknowledged_by(id).mono)
+        self.record.state.configuration.only_old().reached(|id| self.acknowledged_by(id).mono)
     }
 
     /// What one voter has acknowledged. In true time it counts only while the voter can tell it.
